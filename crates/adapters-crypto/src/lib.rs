@@ -1,0 +1,1 @@
+//! Password hashes, access tokens and refresh tokens behind the domain's account ports.

@@ -1,0 +1,1 @@
+//! The repositories of the domain on PostgreSQL, and the embedded migrations.

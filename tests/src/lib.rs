@@ -1,0 +1,1 @@
+//! Contract suites per port, races, and end-to-end tests on real parts.
