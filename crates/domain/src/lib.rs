@@ -14,5 +14,6 @@ pub mod money;
 pub mod order;
 pub mod page;
 pub mod payment;
+pub mod quantity;
 pub mod store;
 pub mod text;
