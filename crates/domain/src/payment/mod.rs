@@ -1,1 +1,25 @@
-//! Under construction.
+//! Payment: attempts to be paid, money that came in, money that goes back, and what the provider says of them.
+
+mod attempt;
+mod event;
+mod gateway;
+mod provider_id;
+mod receipt;
+mod state;
+
+pub use attempt::{Attempt, AttemptState, CheckoutLine, CheckoutRequest, Ending, OpenSession};
+#[cfg(any(test, feature = "mocks"))]
+pub use event::MockEventReader;
+pub use event::{EventContent, EventReader, EventStatus, ProviderEvent, SessionNews, WebhookRejected};
+#[cfg(any(test, feature = "mocks"))]
+pub use gateway::MockPaymentGateway;
+pub use gateway::{
+    FoundSession, GatewayUnavailable, OpenSessionError, PaymentGateway, RefundOrder, RefundRefused, SessionLifetime,
+    SessionPayment, SessionStanding,
+};
+pub use provider_id::{CheckoutSessionId, InvalidProviderId, PaymentIntentId, ProviderEventId, ProviderRefundId};
+pub use receipt::{
+    ExtraReason, ProviderRefund, Receipt, ReceiptKind, Refund, RefundNews, RefundOutcome, RefundRequest,
+    RefundStanding, RefundStatus,
+};
+pub use state::{InvalidPaymentMove, PaymentStatus};
