@@ -1,1 +1,17 @@
 //! The repositories of the domain on PostgreSQL, and the embedded migrations.
+//!
+//! How a repository is written: take the [`PgPool`]; read through [`PgPool::get`]; write through
+//! [`PgPool::transaction`], which locks, loads, lets the command decide, and stores what it decided. Row locks
+//! are taken in one order everywhere; statements that run often go through `cached::cached`.
+
+mod cached;
+mod connection;
+mod error;
+pub mod migrations;
+mod pool;
+mod schema;
+mod transaction;
+
+pub use connection::{ConnectError, DatabaseUrl, InvalidDatabaseUrl};
+pub use pool::{PgPool, PoolConfig, PooledConnection};
+pub use transaction::Rollback;

@@ -1,0 +1,48 @@
+//! Keeps the prepared statements of writes and of raw SQL, which diesel-async parses anew at each use.
+//!
+//! Only `SELECT`s of the query builder are cached by default. Wrapped in [`cached`], any statement is: planned
+//! once per connection, then sent by name. The cache never shrinks, so wrap only statements whose SQL has few
+//! shapes: a list goes in as one array bind (`= ANY($1)`, `unnest($1, $2)`), never as a varying number of binds.
+//!
+//! Statements that do not need each other's results can share a round trip (pipelining) through shared
+//! references. They run in the order in which they are first polled, so what takes a lock comes first:
+//!
+//! ```ignore
+//! let shared: &AsyncPgConnection = &*connection;
+//! let (mut a, mut b) = (shared, shared);
+//! let (product, lines) = try_join!(lock_product.get_result(&mut a), count_lines.get_result(&mut b))?;
+//! ```
+
+use diesel::QueryResult;
+use diesel::pg::Pg;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+
+/// A statement whose prepared form is kept per connection; see the [module](self).
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cached<Q>(Q);
+
+/// Lets a connection keep the prepared form of `query`.
+pub(crate) const fn cached<Q>(query: Q) -> Cached<Q> {
+    Cached(query)
+}
+
+impl<Q: QueryFragment<Pg>> QueryFragment<Pg> for Cached<Q> {
+    fn walk_ast<'b>(&'b self, pass: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        self.0.walk_ast(pass)
+    }
+
+    /// Safe, because the cache's key is the SQL text (there is no static id) together with the types of the binds.
+    fn is_safe_to_cache_prepared(&self, _backend: &Pg) -> QueryResult<bool> {
+        Ok(true)
+    }
+}
+
+impl<Q> QueryId for Cached<Q> {
+    type QueryId = ();
+
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl<Q: Query> Query for Cached<Q> {
+    type SqlType = Q::SqlType;
+}

@@ -1,0 +1,135 @@
+//! One place that opens connections, so that every one of them has the same limits and settings.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use diesel_async::{AsyncPgConnection, SimpleAsyncConnection as _};
+use tokio_postgres::NoTls;
+
+/// Where the database is: `postgres://user:password@host:port/name`. Shows no password when printed.
+#[derive(Clone)]
+pub struct DatabaseUrl(tokio_postgres::Config);
+
+/// A text that is no PostgreSQL URL. Says what is wrong with it without repeating it.
+#[derive(Debug, thiserror::Error)]
+#[error("is no PostgreSQL URL such as postgres://user:password@host:5432/name")]
+pub struct InvalidDatabaseUrl(#[from] tokio_postgres::Error);
+
+impl FromStr for DatabaseUrl {
+    type Err = InvalidDatabaseUrl;
+
+    fn from_str(url: &str) -> Result<Self, InvalidDatabaseUrl> {
+        let mut config = tokio_postgres::Config::from_str(url)?;
+        if config.get_application_name().is_none() {
+            config.application_name("ironcart");
+        }
+        if config.get_connect_timeout().is_none() {
+            config.connect_timeout(Duration::from_secs(5));
+        }
+        // A server that vanished without a word is noticed within this time instead of minutes.
+        if config.get_tcp_user_timeout().is_none() {
+            config.tcp_user_timeout(Duration::from_secs(15));
+        }
+        Ok(Self(config))
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (hosts, ports) = (self.0.get_hosts(), self.0.get_ports());
+        write!(f, "DatabaseUrl({hosts:?}, {ports:?}, {:?})", self.0.get_dbname().unwrap_or_default())
+    }
+}
+
+/// A connection could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The server was not reached, or did not let us in.
+    #[error("can't connect to the database: {}", with_cause(.0))]
+    Refused(#[from] tokio_postgres::Error),
+    /// The server does not take the shop's settings.
+    #[error("can't set up the database connection: {0}")]
+    Settings(#[from] diesel::result::Error),
+    /// The driver could not prepare the connection.
+    #[error("can't set up the database connection: {0}")]
+    Driver(#[from] diesel::ConnectionError),
+    /// The connection was closed while it was idle.
+    #[error("the database connection was closed")]
+    Closed,
+    /// The runtime that was to drive the connection is shutting down.
+    #[error("the runtime that drives database connections has stopped")]
+    RuntimeStopped(#[from] tokio::task::JoinError),
+}
+
+fn with_cause(error: &tokio_postgres::Error) -> String {
+    match std::error::Error::source(error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    }
+}
+
+/// What every session is told before its first statement.
+#[derive(Debug, Clone)]
+pub(crate) struct SessionSettings {
+    pub(crate) statement_timeout: Duration,
+    pub(crate) lock_timeout: Duration,
+    pub(crate) idle_in_transaction_timeout: Duration,
+}
+
+impl SessionSettings {
+    /// For migrations: a long index build is fine, and so is waiting for another instance's migrations.
+    pub(crate) const UNLIMITED: Self = Self {
+        statement_timeout: Duration::ZERO,
+        lock_timeout: Duration::ZERO,
+        idle_in_transaction_timeout: Duration::ZERO,
+    };
+
+    /// The last two are asked for, not insisted on: a server on a system that can't watch its clients refuses the
+    /// one, and a role without the privilege the other. Errors are told apart by their English words where the
+    /// driver hides their code (see [`crate::error`]).
+    fn sql(&self) -> String {
+        format!(
+            "SET default_transaction_isolation = 'read committed';
+             SET statement_timeout = {};
+             SET lock_timeout = {};
+             SET idle_in_transaction_session_timeout = {};
+             DO $$ BEGIN PERFORM set_config('client_connection_check_interval', '2s', false);
+             EXCEPTION WHEN OTHERS THEN NULL; END $$;
+             DO $$ BEGIN PERFORM set_config('lc_messages', 'C', false);
+             EXCEPTION WHEN OTHERS THEN NULL; END $$",
+            self.statement_timeout.as_millis(),
+            self.lock_timeout.as_millis(),
+            self.idle_in_transaction_timeout.as_millis(),
+        )
+    }
+}
+
+/// Opens a connection with these settings. Its driver task lives on the runtime that calls this.
+pub(crate) async fn establish(
+    url: &DatabaseUrl,
+    settings: &SessionSettings,
+) -> Result<AsyncPgConnection, ConnectError> {
+    let (client, connection) = url.0.connect(NoTls).await?;
+    let mut connection = AsyncPgConnection::try_from_client_and_connection(client, connection).await?;
+    connection.batch_execute(&settings.sql()).await?;
+    Ok(connection)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use super::*;
+
+    #[test]
+    fn a_url_never_shows_its_password() {
+        let url: DatabaseUrl = "postgres://shop:hunter2@db.example:6432/shop".parse().unwrap();
+        let shown = format!("{url:?}");
+        assert!(!shown.contains("hunter2"), "{shown}");
+        assert!(shown.contains("db.example") && shown.contains("6432"), "{shown}");
+
+        let refused = "postgres://shop:hunter2@db.example:port/shop".parse::<DatabaseUrl>().unwrap_err();
+        assert!(!format!("{refused:?} {refused}").contains("hunter2"));
+    }
+}

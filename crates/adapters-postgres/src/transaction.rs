@@ -1,0 +1,131 @@
+//! Runs a write as one transaction: all of it or nothing, again on a deadlock, and never half-open.
+
+use std::time::Duration;
+
+use diesel::result::Error;
+use diesel_async::{AnsiTransactionManager, AsyncPgConnection, TransactionManager as _};
+use domain::store::StoreError;
+
+use crate::error::{is_retryable, store_error};
+use crate::pool::PgPool;
+
+/// How often a transaction that met a deadlock or a serialization failure is run again.
+const MAX_RETRIES: u32 = 3;
+
+/// The longest pause before the first retry; each further one may take as much longer.
+const RETRY_PAUSE: Duration = Duration::from_millis(20);
+
+/// Why a transaction is rolled back.
+#[derive(Debug)]
+pub enum Rollback<E> {
+    /// A rule refused the command.
+    Refused(E),
+    /// A statement failed. `?` on a statement's result gives this.
+    Failed(Error),
+}
+
+impl<E> From<Error> for Rollback<E> {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// The bound that an `async |connection| …` closure meets when its future can move between threads; there is no
+/// other way yet to say so of an `AsyncFn`.
+pub trait Work<C, R>: AsyncFn(C) -> R + Fn(C) -> <Self as Work<C, R>>::Running {
+    /// The closure's future.
+    type Running: Future<Output = R>;
+}
+
+impl<F, C, R, Running> Work<C, R> for F
+where
+    F: AsyncFn(C) -> R + Fn(C) -> Running,
+    Running: Future<Output = R>,
+{
+    type Running = Running;
+}
+
+impl PgPool {
+    /// Runs `work` in a READ COMMITTED transaction, commits if it gives `Ok`, and rolls back otherwise.
+    ///
+    /// `work` runs again, at most 3 times and after a short random pause, if the database chose it to break a
+    /// deadlock (40P01) or could not serialize it (40001); so it borrows its command, and everything it does goes
+    /// through the connection. An error of a statement must end it: after one, the server turns the commit into a
+    /// rollback without saying so.
+    ///
+    /// If the connection is lost during the commit the outcome is unknown, and the answer is `Unavailable`. If the
+    /// future is dropped half-way, the connection is closed, and the server rolls back.
+    pub async fn transaction<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        for<'c> F: AsyncFn(&'c mut AsyncPgConnection) -> Result<T, Rollback<E>>
+            + Work<&'c mut AsyncPgConnection, Result<T, Rollback<E>>, Running: Send>
+            + Send
+            + Sync,
+        T: Send,
+        E: From<StoreError> + Send,
+    {
+        let mut retries = 0;
+        loop {
+            let mut connection = self.get().await?;
+            match attempt(&mut connection, &work).await {
+                Ok(done) => return Ok(done),
+                Err(Rollback::Refused(refusal)) => return Err(refusal),
+                Err(Rollback::Failed(error)) if retries < MAX_RETRIES && is_retryable(&error) => {
+                    drop(connection);
+                    retries += 1;
+                    tracing::debug!(%error, retries, "running a transaction again");
+                    tokio::time::sleep(pause(retries)).await;
+                }
+                Err(Rollback::Failed(error)) => return Err(store_error(error).into()),
+            }
+        }
+    }
+}
+
+async fn attempt<T, E, F>(connection: &mut AsyncPgConnection, work: &F) -> Result<T, Rollback<E>>
+where
+    for<'c> F: AsyncFn(&'c mut AsyncPgConnection) -> Result<T, Rollback<E>>
+        + Work<&'c mut AsyncPgConnection, Result<T, Rollback<E>>, Running: Send>
+        + Send
+        + Sync,
+    T: Send,
+    E: Send,
+{
+    AnsiTransactionManager::begin_transaction(connection).await?;
+    match work(&mut *connection).await {
+        Ok(done) => {
+            AnsiTransactionManager::commit_transaction(connection).await?;
+            Ok(done)
+        }
+        Err(reason) => {
+            if let Err(error) = AnsiTransactionManager::rollback_transaction(connection).await {
+                // The connection is marked broken, and the pool closes it: that rolls back as well.
+                tracing::debug!(%error, "a rollback failed");
+            }
+            Err(reason)
+        }
+    }
+}
+
+/// A random pause, so that the two sides of a deadlock do not meet again.
+fn pause(retries: u32) -> Duration {
+    RETRY_PAUSE.mul_f64(rand::random_range(0.2..=1.0) * f64::from(retries))
+}
+
+#[cfg(test)]
+mod tests {
+    use diesel_async::RunQueryDsl as _;
+
+    use super::*;
+
+    /// Compiles only if a closure that borrows its command gives a future that can move between threads, as the
+    /// methods of the ports must.
+    #[allow(dead_code)]
+    fn a_command_is_borrowed<'a>(pool: &'a PgPool, command: &'a String) -> impl Future + Send + 'a {
+        pool.transaction::<usize, StoreError, _>(async |connection| {
+            let first = diesel::sql_query(command.as_str()).execute(connection).await?;
+            let second = diesel::sql_query(command.as_str()).execute(connection).await?;
+            Ok(first + second)
+        })
+    }
+}
