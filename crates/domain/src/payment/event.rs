@@ -128,5 +128,13 @@ pub enum WebhookRejected {
 pub trait EventReader: Send + Sync {
     /// Verifies the signature over the raw bytes, and only then reads them. Lenient: a value that the shop does
     /// not need never makes an event fail. MUST run in constant time over the signature's bytes.
-    fn read<'a>(&self, body: &'a [u8], signature: Option<&'a str>, now: Timestamp) -> Result<ProviderEvent, WebhookRejected>;
+    fn read<'a>(
+        &self,
+        body: &'a [u8],
+        signature: Option<&'a str>,
+        now: Timestamp,
+    ) -> Result<ProviderEvent, WebhookRejected>;
+
+    /// Translates an event that was verified when it came, from its stored payload. Pure.
+    fn translate(&self, payload: &str) -> Result<ProviderEvent, WebhookRejected>;
 }

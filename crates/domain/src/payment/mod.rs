@@ -1,6 +1,7 @@
 //! Payment: attempts to be paid, money that came in, money that goes back, and what the provider says of them.
 
 mod attempt;
+#[allow(clippy::ref_option_ref, reason = "what mockall makes of an optional borrowed argument")]
 mod event;
 mod gateway;
 mod provider_id;
