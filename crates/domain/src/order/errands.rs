@@ -2,9 +2,7 @@
 //! decided it, and is repeated, by any instance and across restarts, until the provider's last word is known.
 
 use async_trait::async_trait;
-use chrono::TimeDelta;
 
-use crate::clock::Timestamp;
 use crate::id::{AttemptId, OrderId, RefundRequestId, TaskId};
 use crate::order::expire::LastWord;
 use crate::order::{Errand, Order, OrderService, ProviderNews};
@@ -30,15 +28,15 @@ pub struct Task {
 #[cfg_attr(any(test, feature = "mocks"), mockall::automock)]
 #[async_trait]
 pub trait TaskRepository: Send + Sync {
-    /// Claims up to `limit` tasks that are due at `now` and not claimed by a living instance. MUST commit before
-    /// it answers, and MUST give a task to one claimer only until `lease_until`.
-    async fn claim(&self, now: Timestamp, lease_until: Timestamp, limit: u32) -> Result<Vec<Task>, StoreError>;
+    /// Claims up to `limit` tasks that are due and not claimed by another instance, for `lease_seconds`. MUST
+    /// commit before it answers. Due times and leases go by the store's own clock, which all instances share.
+    async fn claim(&self, lease_seconds: u32, limit: u32) -> Result<Vec<Task>, StoreError>;
 
     /// The task is done and is never claimed again.
-    async fn finish(&self, id: TaskId, at: Timestamp) -> Result<(), StoreError>;
+    async fn finish(&self, id: TaskId) -> Result<(), StoreError>;
 
-    /// The task is due again at `until`; keeps the reason for whoever looks.
-    async fn postpone(&self, id: TaskId, until: Timestamp, reason: &str) -> Result<(), StoreError>;
+    /// The task is due again after `pause_seconds`; keeps the reason for whoever looks.
+    async fn postpone(&self, id: TaskId, pause_seconds: u32, reason: &str) -> Result<(), StoreError>;
 }
 
 /// Tells this instance's errand loop that there is something to do. Best effort: a lost signal costs one polling
@@ -61,13 +59,11 @@ impl OrderService {
     /// How long a claim keeps other instances away, in seconds: longer than an errand's calls can take.
     pub const ERRAND_LEASE_SECONDS: u32 = 60;
     /// The longest pause between two tries, in seconds.
-    pub const ERRAND_MAX_PAUSE_SECONDS: i64 = 300;
+    pub const ERRAND_MAX_PAUSE_SECONDS: u32 = 300;
 
     /// Runs one round of errands; says how many were claimed.
     pub async fn run_errands(&self) -> Result<usize, StoreError> {
-        let now = self.clock.now();
-        let lease_until = now + TimeDelta::seconds(i64::from(Self::ERRAND_LEASE_SECONDS));
-        let tasks = self.tasks.claim(now, lease_until, Self::ERRAND_BATCH).await?;
+        let tasks = self.tasks.claim(Self::ERRAND_LEASE_SECONDS, Self::ERRAND_BATCH).await?;
         let claimed = tasks.len();
         futures_util::future::join_all(tasks.into_iter().map(|task| self.run_errand(task))).await;
         Ok(claimed)
@@ -78,12 +74,11 @@ impl OrderService {
             Ok(outcome) => outcome,
             Err(error) => Outcome::Again(format!("{error}")),
         };
-        let now = self.clock.now();
         let kept = match outcome {
-            Outcome::Done => self.tasks.finish(task.id, now).await,
+            Outcome::Done => self.tasks.finish(task.id).await,
             Outcome::Again(reason) => {
                 tracing::warn!(task.id = %task.id, order.id = %task.order_id, tries = task.tries, reason, "an errand at the provider must be repeated");
-                self.tasks.postpone(task.id, now + pause(task.tries), &reason).await
+                self.tasks.postpone(task.id, pause_seconds(task.tries), &reason).await
             }
         };
         if let Err(error) = kept {
@@ -174,6 +169,7 @@ fn open_refund(order: &Order, request_id: RefundRequestId) -> Option<RefundOrder
 }
 
 /// Growing pauses: 1 s, 2 s, 4 s … up to [`OrderService::ERRAND_MAX_PAUSE_SECONDS`].
-fn pause(tries: u32) -> TimeDelta {
-    TimeDelta::seconds((1_i64 << tries.min(10)).min(OrderService::ERRAND_MAX_PAUSE_SECONDS))
+const fn pause_seconds(tries: u32) -> u32 {
+    let doubled = if tries < 10 { 1 << tries } else { OrderService::ERRAND_MAX_PAUSE_SECONDS };
+    if doubled < OrderService::ERRAND_MAX_PAUSE_SECONDS { doubled } else { OrderService::ERRAND_MAX_PAUSE_SECONDS }
 }

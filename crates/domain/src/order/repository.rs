@@ -96,12 +96,7 @@ pub trait OrderRepository: Send + Sync {
         limit: PageLimit,
     ) -> Result<Page<Order, OrderPosition>, StoreError>;
 
-    /// Claims up to `limit` pending orders that are due at `now`, oldest first, and keeps other claimers away
-    /// until `lease_until`. MUST commit before it answers.
-    async fn claim_overdue(
-        &self,
-        now: Timestamp,
-        lease_until: Timestamp,
-        limit: u32,
-    ) -> Result<Vec<OrderId>, StoreError>;
+    /// Claims up to `limit` pending orders that are due at `now`, oldest first, for `lease_seconds` by the store's
+    /// own clock. MUST commit before it answers.
+    async fn claim_overdue(&self, now: Timestamp, lease_seconds: u32, limit: u32) -> Result<Vec<OrderId>, StoreError>;
 }
