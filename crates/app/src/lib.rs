@@ -1,0 +1,4 @@
+//! The binary: configuration, wiring, commands, background loops, the development PostgreSQL.
+
+pub mod dev_postgres;
+pub mod environment;
