@@ -1,0 +1,102 @@
+//! Resources whose every route says who may call it, and which answer other methods with 405 and `Allow`.
+
+use actix_web::dev::{AppService, Handler, HttpServiceFactory};
+use actix_web::http::{Method, header};
+use actix_web::middleware::from_fn;
+use actix_web::{FromRequest, Resource, Responder, guard, web};
+
+use crate::access::{Who, check_access};
+use crate::problem::{Code, Problem};
+
+/// A path and its methods. Begin with [`resource`].
+#[must_use]
+pub struct Methods {
+    resource: Resource,
+    allowed: Vec<&'static str>,
+}
+
+/// The methods at `path`, which is relative to the scope it is mounted in.
+pub fn resource(path: &str) -> Methods {
+    Methods { resource: web::resource(path), allowed: Vec::new() }
+}
+
+impl Methods {
+    /// Reads: `GET`, and `HEAD`, which answers the same without a body.
+    pub fn get<H, A>(mut self, who: Who, handler: H) -> Self
+    where
+        H: Handler<A>,
+        A: FromRequest + 'static,
+        H::Output: Responder + 'static,
+    {
+        self.allowed.extend(["GET", "HEAD"]);
+        let route = web::route().guard(guard::Any(guard::Get()).or(guard::Head()));
+        self.resource =
+            self.resource.route(route.to(handler).wrap(from_fn(move |request, next| check_access(who, request, next))));
+        self
+    }
+
+    /// A `POST`.
+    pub fn post<H, A>(self, who: Who, handler: H) -> Self
+    where
+        H: Handler<A>,
+        A: FromRequest + 'static,
+        H::Output: Responder + 'static,
+    {
+        self.on(Method::POST, "POST", who, handler)
+    }
+
+    /// A `PUT`.
+    pub fn put<H, A>(self, who: Who, handler: H) -> Self
+    where
+        H: Handler<A>,
+        A: FromRequest + 'static,
+        H::Output: Responder + 'static,
+    {
+        self.on(Method::PUT, "PUT", who, handler)
+    }
+
+    /// A `PATCH`.
+    pub fn patch<H, A>(self, who: Who, handler: H) -> Self
+    where
+        H: Handler<A>,
+        A: FromRequest + 'static,
+        H::Output: Responder + 'static,
+    {
+        self.on(Method::PATCH, "PATCH", who, handler)
+    }
+
+    /// A `DELETE`.
+    pub fn delete<H, A>(self, who: Who, handler: H) -> Self
+    where
+        H: Handler<A>,
+        A: FromRequest + 'static,
+        H::Output: Responder + 'static,
+    {
+        self.on(Method::DELETE, "DELETE", who, handler)
+    }
+
+    fn on<H, A>(mut self, method: Method, name: &'static str, who: Who, handler: H) -> Self
+    where
+        H: Handler<A>,
+        A: FromRequest + 'static,
+        H::Output: Responder + 'static,
+    {
+        self.allowed.push(name);
+        let route = web::method(method).to(handler);
+        self.resource = self.resource.route(route.wrap(from_fn(move |request, next| check_access(who, request, next))));
+        self
+    }
+}
+
+impl HttpServiceFactory for Methods {
+    fn register(self, config: &mut AppService) {
+        let allow = self.allowed.join(", ");
+        let refuse = move || {
+            let problem = Problem::new(Code::MethodNotAllowed)
+                .detail(format!("Here only {allow} is allowed."))
+                .header(header::ALLOW, allow.clone());
+            async move { Err::<String, _>(problem) }
+        };
+        self.resource.default_service(web::to(refuse)).register(config);
+    }
+}

@@ -1,0 +1,42 @@
+//! `GET /health/live` and `GET /health/ready`.
+
+use actix_web::web::{Data, Json, ServiceConfig};
+use async_trait::async_trait;
+use serde::Serialize;
+
+use crate::access::Who;
+use crate::problem::{Code, Problem};
+use crate::resource::resource;
+
+/// Tells whether this instance can do its work: the database answers, and its schema is at least as new as the
+/// binary needs.
+#[async_trait]
+pub trait Readiness: Send + Sync {
+    /// `Err` says, for the log, why the instance is not ready.
+    async fn check(&self) -> Result<(), NotReady>;
+}
+
+/// Why an instance is not ready.
+#[derive(Debug, thiserror::Error)]
+#[error("not ready: {0}")]
+pub struct NotReady(pub String);
+
+pub(crate) fn configure(config: &mut ServiceConfig) {
+    config
+        .service(resource("/health/live").get(Who::Anyone, live))
+        .service(resource("/health/ready").get(Who::Anyone, ready));
+}
+
+#[derive(Serialize)]
+struct HealthBody {
+    status: &'static str,
+}
+
+async fn live() -> Json<HealthBody> {
+    Json(HealthBody { status: "live" })
+}
+
+async fn ready(readiness: Data<dyn Readiness>) -> Result<Json<HealthBody>, Problem> {
+    readiness.check().await.map_err(|not_ready| Problem::new(Code::Unavailable).caused_by(not_ready))?;
+    Ok(Json(HealthBody { status: "ready" }))
+}

@@ -1,0 +1,126 @@
+//! A shell for HTTP tests: routes on mocked ports, with callers whose tokens are words.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use actix_web::body::to_bytes;
+use actix_web::dev::ServiceResponse;
+use actix_web::http::header;
+use actix_web::test::{TestRequest, call_service, init_service};
+use actix_web::web::ServiceConfig;
+use async_trait::async_trait;
+use domain::account::{Actor, AuthenticateError, Role};
+use domain::clock::Ids;
+use domain::id::{SessionId, UserId};
+use domain::money::Currency;
+use domain::store::StoreError;
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::access::Authenticator;
+use crate::application::{Shell, Shop, app};
+use crate::routes::health::{NotReady, Readiness};
+use crate::writes::Writes;
+
+/// The customer behind the token `customer`.
+pub(crate) fn customer() -> Actor {
+    actor(0xC, Role::Customer)
+}
+
+/// The admin behind the token `admin`.
+pub(crate) fn admin() -> Actor {
+    actor(0xA, Role::Admin)
+}
+
+fn actor(number: u128, role: Role) -> Actor {
+    let id = Uuid::from_u128(number);
+    Actor { user_id: UserId::from(id), role, session_id: SessionId::from(id) }
+}
+
+struct WordTokens;
+
+#[async_trait]
+impl Authenticator for WordTokens {
+    async fn authenticate(&self, access_token: &str) -> Result<Actor, AuthenticateError> {
+        match access_token {
+            "customer" => Ok(customer()),
+            "admin" => Ok(admin()),
+            "database down" => Err(StoreError::unavailable("connection refused").into()),
+            _ => Err(AuthenticateError::Unauthenticated),
+        }
+    }
+}
+
+/// Ids that count up from 1.
+#[derive(Debug, Default)]
+pub(crate) struct CountingIds(AtomicU64);
+
+impl Ids for CountingIds {
+    fn next(&self) -> Uuid {
+        Uuid::from_u128(u128::from(self.0.fetch_add(1, Ordering::Relaxed)) + 1)
+    }
+}
+
+struct AlwaysReady;
+
+#[async_trait]
+impl Readiness for AlwaysReady {
+    async fn check(&self) -> Result<(), NotReady> {
+        Ok(())
+    }
+}
+
+/// What the routes under test share.
+pub(crate) fn shell() -> Shell {
+    Shell {
+        shop: Shop { currency: Currency::USD },
+        ids: Arc::new(CountingIds::default()),
+        authenticator: Arc::new(WordTokens),
+        readiness: Arc::new(AlwaysReady),
+        writes: Arc::new(Writes::on(tokio::runtime::Handle::current())),
+    }
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: header::HeaderMap,
+    pub(crate) body: Value,
+}
+
+impl Answer {
+    /// The problem's code; empty for an answer that is no problem.
+    pub(crate) fn code(&self) -> &str {
+        self.body["code"].as_str().unwrap_or_default()
+    }
+
+    /// The names of the fields that were refused.
+    pub(crate) fn fields(&self) -> Vec<&str> {
+        let errors = self.body["errors"].as_array().map(Vec::as_slice).unwrap_or_default();
+        errors.iter().filter_map(|error| error["field"].as_str()).collect()
+    }
+
+    /// A header's text.
+    pub(crate) fn header(&self, name: impl header::AsHeaderName) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+}
+
+/// Sends one request to the routes that `api` mounts under `/api/v1`.
+pub(crate) async fn send(api: impl FnOnce(&mut ServiceConfig) + 'static, request: TestRequest) -> Answer {
+    let service = init_service(app(shell(), |_| {}, api)).await;
+    answer(call_service(&service, request.to_request()).await).await
+}
+
+async fn answer<B: actix_web::body::MessageBody>(response: ServiceResponse<B>) -> Answer {
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    let bytes = to_bytes(response.into_body()).await.unwrap_or_default();
+    let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+    Answer { status, headers, body }
+}
+
+/// `Authorization: Bearer <token>`.
+pub(crate) fn bearer(token: &str) -> (header::HeaderName, String) {
+    (header::AUTHORIZATION, format!("Bearer {token}"))
+}

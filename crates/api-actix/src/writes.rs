@@ -1,0 +1,101 @@
+//! Writes that outlive their request: a client that hangs up must leave nothing half-done.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+use tracing::Instrument;
+
+use crate::problem::{Code, Problem};
+
+/// The most writes under way at once; a further one is 503.
+const MAX_WRITES: u32 = 1024;
+
+/// Runs writing use cases on the main runtime, detached from the connection that asked for them.
+#[derive(Debug)]
+pub struct Writes {
+    runtime: Handle,
+    places: Arc<Semaphore>,
+}
+
+impl Writes {
+    /// Runs writes on `runtime`, which must outlive the server's workers.
+    #[must_use]
+    pub fn on(runtime: Handle) -> Self {
+        Self { runtime, places: Arc::new(Semaphore::new(MAX_WRITES as usize)) }
+    }
+
+    /// Runs a write to its end, whether or not the caller still waits for it, and answers with its outcome.
+    pub async fn run<T, E>(&self, write: impl Future<Output = Result<T, E>> + Send + 'static) -> Result<T, Problem>
+    where
+        T: Send + 'static,
+        E: Send + 'static,
+        Problem: From<E>,
+    {
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|full| {
+            Problem::new(Code::Unavailable).detail("Too many requests are under way.").caused_by(full)
+        })?;
+        let task = async move {
+            let outcome = write.await;
+            drop(place);
+            outcome
+        };
+        let outcome = self.runtime.spawn(task.in_current_span()).await.map_err(Problem::internal)?;
+        Ok(outcome?)
+    }
+
+    /// Waits until every write has ended, for at most `patience`, and lets no new one begin; says whether all have.
+    pub async fn all_ended(&self, patience: Duration) -> bool {
+        let all = tokio::time::timeout(patience, self.places.acquire_many(MAX_WRITES)).await;
+        let ended = matches!(all, Ok(Ok(_)));
+        self.places.close();
+        ended
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use domain::store::StoreError;
+
+    use super::*;
+
+    #[actix_web::test]
+    async fn a_write_whose_caller_has_gone_still_ends() {
+        let writes = Writes::on(Handle::current());
+        let ended = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&ended);
+        let write = async move {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            flag.store(true, Ordering::SeqCst);
+            Ok::<_, StoreError>(())
+        };
+        let hung_up = tokio::time::timeout(Duration::from_millis(1), writes.run(write)).await;
+        assert!(hung_up.is_err());
+        assert!(!ended.load(Ordering::SeqCst));
+        assert!(writes.all_ended(Duration::from_secs(5)).await);
+        assert!(ended.load(Ordering::SeqCst));
+    }
+
+    #[actix_web::test]
+    async fn a_write_that_panics_is_a_failure_of_ours_and_not_of_the_process() {
+        let writes = Writes::on(Handle::current());
+        let divisor = AtomicBool::new(false);
+        let write = async move { Ok::<_, StoreError>(1 / i32::from(divisor.load(Ordering::SeqCst))) };
+        assert_eq!(writes.run(write).await.unwrap_err().code(), Code::Internal);
+        assert!(writes.all_ended(Duration::from_secs(1)).await);
+    }
+
+    #[actix_web::test]
+    async fn a_write_that_hangs_does_not_hold_the_shutdown_for_ever() {
+        let writes = Writes::on(Handle::current());
+        let write = std::future::pending::<Result<(), StoreError>>();
+        let _hung_up = tokio::time::timeout(Duration::from_millis(1), writes.run(write)).await;
+        assert!(!writes.all_ended(Duration::from_millis(10)).await);
+    }
+}
