@@ -21,3 +21,5 @@ pub mod writes;
 
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod tests;

@@ -4,9 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use actix_web::body::to_bytes;
-use actix_web::dev::ServiceResponse;
 use actix_web::http::header;
-use actix_web::test::{TestRequest, call_service, init_service};
+use actix_web::test::{TestRequest, init_service, try_call_service};
 use actix_web::web::ServiceConfig;
 use async_trait::async_trait;
 use domain::account::{Actor, AuthenticateError, Role};
@@ -110,10 +109,11 @@ impl Answer {
 /// Sends one request to the routes that `api` mounts under `/api/v1`.
 pub(crate) async fn send(api: impl FnOnce(&mut ServiceConfig) + 'static, request: TestRequest) -> Answer {
     let service = init_service(app(shell(), |_| {}, api)).await;
-    answer(call_service(&service, request.to_request()).await).await
-}
-
-async fn answer<B: actix_web::body::MessageBody>(response: ServiceResponse<B>) -> Answer {
+    // What the server does with an error that no route caught, too.
+    let response = match try_call_service(&service, request.to_request()).await {
+        Ok(response) => response.into_parts().1.map_into_boxed_body(),
+        Err(error) => error.error_response(),
+    };
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let bytes = to_bytes(response.into_body()).await.unwrap_or_default();
     let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
