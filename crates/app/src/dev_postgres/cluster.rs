@@ -116,7 +116,7 @@ impl Cluster {
             self.run_as.take_over(&unfinished).await?;
             result = self.initdb(&unfinished, locale).await;
             match &result {
-                Err(DevPostgresError::Step { output, .. }) if output.contains("locale") => {}
+                Err(DevPostgresError::Step { output, .. }) if output.contains("invalid locale") => {}
                 _ => break,
             }
         }

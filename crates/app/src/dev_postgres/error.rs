@@ -103,9 +103,10 @@ pub enum DevPostgresError {
         found: u32,
     },
 
-    /// PostgreSQL refuses to run as root, and no way to run it as somebody else was found.
+    /// PostgreSQL refuses to run as root or as an id without an account, and no way around was found.
     #[error(
-        "this process runs as root, PostgreSQL refuses to, and no way to run it as another user was found.\n\
+        "PostgreSQL refuses to run as this user (root, or an id without an account), \
+         and no way to run it as another one was found.\n\
          Tried:\n{}\n\
          To do: run as a normal user, or set DATABASE_URL to a database of your own.",
         bullets(.tried)

