@@ -69,21 +69,18 @@ fn with_cause(error: &tokio_postgres::Error) -> String {
     }
 }
 
-/// What every session is told before its first statement.
+/// How long a session's statements may take, told to the server before the first one. 0 is without limit.
 #[derive(Debug, Clone)]
-pub(crate) struct SessionSettings {
-    pub(crate) statement_timeout: Duration,
-    pub(crate) lock_timeout: Duration,
-    pub(crate) idle_in_transaction_timeout: Duration,
+pub(crate) struct SessionLimits {
+    pub(crate) statement: Duration,
+    pub(crate) lock: Duration,
+    pub(crate) idle_in_transaction: Duration,
 }
 
-impl SessionSettings {
+impl SessionLimits {
     /// For migrations: a long index build is fine, and so is waiting for another instance's migrations.
-    pub(crate) const UNLIMITED: Self = Self {
-        statement_timeout: Duration::ZERO,
-        lock_timeout: Duration::ZERO,
-        idle_in_transaction_timeout: Duration::ZERO,
-    };
+    pub(crate) const UNLIMITED: Self =
+        Self { statement: Duration::ZERO, lock: Duration::ZERO, idle_in_transaction: Duration::ZERO };
 
     /// The last two are asked for, not insisted on: a server on a system that can't watch its clients refuses the
     /// one, and a role without the privilege the other. Errors are told apart by their English words where the
@@ -98,21 +95,18 @@ impl SessionSettings {
              EXCEPTION WHEN OTHERS THEN NULL; END $$;
              DO $$ BEGIN PERFORM set_config('lc_messages', 'C', false);
              EXCEPTION WHEN OTHERS THEN NULL; END $$",
-            self.statement_timeout.as_millis(),
-            self.lock_timeout.as_millis(),
-            self.idle_in_transaction_timeout.as_millis(),
+            self.statement.as_millis(),
+            self.lock.as_millis(),
+            self.idle_in_transaction.as_millis(),
         )
     }
 }
 
-/// Opens a connection with these settings. Its driver task lives on the runtime that calls this.
-pub(crate) async fn establish(
-    url: &DatabaseUrl,
-    settings: &SessionSettings,
-) -> Result<AsyncPgConnection, ConnectError> {
+/// Opens a connection with these limits. Its driver task lives on the runtime that calls this.
+pub(crate) async fn establish(url: &DatabaseUrl, limits: &SessionLimits) -> Result<AsyncPgConnection, ConnectError> {
     let (client, connection) = url.0.connect(NoTls).await?;
     let mut connection = AsyncPgConnection::try_from_client_and_connection(client, connection).await?;
-    connection.batch_execute(&settings.sql()).await?;
+    connection.batch_execute(&limits.sql()).await?;
     Ok(connection)
 }
 

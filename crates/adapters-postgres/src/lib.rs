@@ -5,6 +5,8 @@
 //! are taken in one order everywhere; statements that run often go through `cached::cached`.
 
 mod cached;
+mod cart;
+mod catalog;
 mod connection;
 mod error;
 pub mod migrations;
@@ -12,6 +14,8 @@ mod pool;
 mod schema;
 mod transaction;
 
+pub use cart::PgCarts;
+pub use catalog::PgProducts;
 pub use connection::{ConnectError, DatabaseUrl, InvalidDatabaseUrl};
 pub use pool::{PgPool, PoolConfig, PooledConnection};
 pub use transaction::Rollback;

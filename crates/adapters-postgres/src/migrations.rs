@@ -8,7 +8,7 @@ use diesel_async::{AsyncMigrationHarness, AsyncPgConnection, RunQueryDsl as _};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrations};
 use domain::store::StoreError;
 
-use crate::connection::{ConnectError, DatabaseUrl, SessionSettings, establish};
+use crate::connection::{ConnectError, DatabaseUrl, SessionLimits, establish};
 use crate::error::store_error;
 use crate::pool::PgPool;
 
@@ -72,7 +72,7 @@ async fn with_harness<T: Send + 'static>(
     url: &DatabaseUrl,
     work: impl FnOnce(&mut AsyncMigrationHarness<AsyncPgConnection>) -> diesel::migration::Result<T> + Send + 'static,
 ) -> Result<T, MigrateError> {
-    let mut connection = establish(url, &SessionSettings::UNLIMITED).await?;
+    let mut connection = establish(url, &SessionLimits::UNLIMITED).await?;
     diesel::sql_query("SELECT pg_advisory_lock($1)")
         .bind::<diesel::sql_types::BigInt, _>(ADVISORY_LOCK)
         .execute(&mut connection)

@@ -11,7 +11,7 @@ use diesel_async::pooled_connection::PoolableConnection as _;
 use domain::store::StoreError;
 use tokio::runtime::Handle;
 
-use crate::connection::{ConnectError, DatabaseUrl, SessionSettings, establish};
+use crate::connection::{ConnectError, DatabaseUrl, SessionLimits, establish};
 
 /// How many connections to keep, and how long to wait for what.
 #[derive(Debug, Clone)]
@@ -57,17 +57,17 @@ impl PgPool {
     /// the single-threaded runtimes that web workers use them from.
     #[must_use]
     pub fn new(config: PoolConfig) -> Self {
-        let settings = SessionSettings {
-            statement_timeout: config.statement_timeout,
-            lock_timeout: config.lock_timeout,
-            idle_in_transaction_timeout: config.idle_in_transaction_timeout,
+        let limits = SessionLimits {
+            statement: config.statement_timeout,
+            lock: config.lock_timeout,
+            idle_in_transaction: config.idle_in_transaction_timeout,
         };
         let pool = bb8::Pool::builder()
             .max_size(config.max_connections)
             .connection_timeout(config.acquire_timeout)
             .test_on_check_out(true)
             .error_sink(Box::new(LogFailedConnections))
-            .build_unchecked(Connections { url: config.url, settings, runtime: Handle::current() });
+            .build_unchecked(Connections { url: config.url, limits, runtime: Handle::current() });
         Self(pool)
     }
 
@@ -91,7 +91,7 @@ impl PgPool {
 #[derive(Debug)]
 pub struct Connections {
     url: DatabaseUrl,
-    settings: SessionSettings,
+    limits: SessionLimits,
     runtime: Handle,
 }
 
@@ -100,8 +100,8 @@ impl bb8::ManageConnection for Connections {
     type Error = ConnectError;
 
     async fn connect(&self) -> Result<AsyncPgConnection, ConnectError> {
-        let (url, settings) = (self.url.clone(), self.settings.clone());
-        self.runtime.spawn(async move { establish(&url, &settings).await }).await?
+        let (url, limits) = (self.url.clone(), self.limits.clone());
+        self.runtime.spawn(async move { establish(&url, &limits).await }).await?
     }
 
     /// Asks nothing of the server: the driver task knows of a closed connection.

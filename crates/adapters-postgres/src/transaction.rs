@@ -111,21 +111,3 @@ where
 fn pause(retries: u32) -> Duration {
     RETRY_PAUSE.mul_f64(rand::random_range(0.2..=1.0) * f64::from(retries))
 }
-
-#[cfg(test)]
-mod tests {
-    use diesel_async::RunQueryDsl as _;
-
-    use super::*;
-
-    /// Compiles only if a closure that borrows its command gives a future that can move between threads, as the
-    /// methods of the ports must.
-    #[allow(dead_code)]
-    fn a_command_is_borrowed<'a>(pool: &'a PgPool, command: &'a String) -> impl Future + Send + 'a {
-        pool.transaction::<usize, StoreError, _>(async |connection| {
-            let first = diesel::sql_query(command.as_str()).execute(connection).await?;
-            let second = diesel::sql_query(command.as_str()).execute(connection).await?;
-            Ok(first + second)
-        })
-    }
-}
