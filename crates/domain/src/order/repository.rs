@@ -57,8 +57,7 @@ pub enum EventOutcome {
 #[cfg_attr(any(test, feature = "mocks"), mockall::automock)]
 #[async_trait]
 pub trait OrderRepository: Send + Sync {
-    /// Places an order: MUST empty the cart, take the stock and write its movements with it. Placing an id that
-    /// is there already gives that order and changes nothing.
+    /// Places an order: MUST empty the cart, take the stock and write its movements with it.
     async fn place(&self, command: &PlaceOrder) -> Result<Order, PlaceOrderError>;
 
     /// Gives the order with its live attempt, after adding one if it has none.

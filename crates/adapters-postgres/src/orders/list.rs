@@ -1,0 +1,78 @@
+//! Reading orders: one, or a page of them, newest first.
+
+use std::collections::HashMap;
+
+use diesel::prelude::*;
+use diesel::sql_types::{Array, Text};
+use diesel_async::RunQueryDsl;
+use domain::id::{OrderId, UserId};
+use domain::order::{Order, OrderFilter, OrderPosition, OrderStatus};
+use domain::page::{Page, PageLimit};
+use domain::payment::PaymentStatus;
+use domain::store::StoreError;
+use uuid::Uuid;
+
+use super::PgOrders;
+use super::load::{Lock, load};
+use crate::error::store_error;
+use crate::schema::orders;
+
+impl PgOrders {
+    pub(super) async fn find_order(&self, id: OrderId) -> Result<Option<Order>, StoreError> {
+        let connection = self.pool.get().await?;
+        Ok(load(&connection, &[id.uuid()], Lock::None).await.map_err(store_error)?.pop())
+    }
+
+    pub(super) async fn list_orders(
+        &self,
+        filter: &OrderFilter,
+        after: Option<OrderPosition>,
+        limit: PageLimit,
+    ) -> Result<Page<Order, OrderPosition>, StoreError> {
+        let mut connection = self.pool.get().await?;
+        let one_more = i64::from(limit.get()) + 1;
+        let ids: Vec<Uuid> = filtered(filter, after)
+            .order((orders::created_at.desc(), orders::id.desc()))
+            .limit(one_more)
+            .select(orders::id)
+            .load(&mut connection)
+            .await
+            .map_err(store_error)?;
+        let loaded = load(&connection, &ids, Lock::None).await.map_err(store_error)?;
+        let mut by_id: HashMap<Uuid, Order> = loaded.into_iter().map(|order| (order.id.uuid(), order)).collect();
+        let in_order = ids.iter().filter_map(|id| by_id.remove(id)).collect();
+        let position = |order: &Order| OrderPosition { created_at: order.created_at, id: order.id };
+        Ok(Page::from_overfetched(in_order, limit, position))
+    }
+}
+
+fn filtered<'a>(filter: &OrderFilter, after: Option<OrderPosition>) -> orders::BoxedQuery<'a, diesel::pg::Pg> {
+    let mut query = orders::table.into_boxed();
+    if let Some(customer) = filter.customer_id.map(UserId::uuid) {
+        query = query.filter(orders::customer_id.eq(customer));
+    }
+    if let Some(status) = filter.status.map(OrderStatus::as_str) {
+        query = query.filter(orders::status.eq(status));
+    }
+    if let Some(payment) = filter.payment.map(PaymentStatus::as_str) {
+        query = query.filter(orders::payment_status.eq(payment));
+    }
+    let no_flags = diesel::dsl::sql::<Array<Text>>("'{}'");
+    match filter.flagged {
+        Some(true) => query = query.filter(orders::flags.ne(no_flags)),
+        Some(false) => query = query.filter(orders::flags.eq(no_flags)),
+        None => {}
+    }
+    if let Some(from) = filter.created_from {
+        query = query.filter(orders::created_at.ge(from));
+    }
+    if let Some(to) = filter.created_to {
+        query = query.filter(orders::created_at.lt(to));
+    }
+    if let Some(OrderPosition { created_at, id }) = after {
+        // Spelt out, since the builder has no row comparison; the first part lets the index begin there.
+        let later_id = orders::created_at.lt(created_at).or(orders::id.lt(id.uuid()));
+        query = query.filter(orders::created_at.le(created_at)).filter(later_id);
+    }
+    query
+}

@@ -1,0 +1,149 @@
+//! Loads orders as a whole. Under lock, the order's row comes first, and everything else is read after it.
+
+use std::collections::HashMap;
+
+use diesel::QueryResult;
+use diesel::prelude::*;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use domain::id::OrderId;
+use domain::order::Order;
+use domain::payment::Receipt;
+use tokio::try_join;
+use uuid::Uuid;
+
+use super::rows::{AttemptRow, HistoryRow, LineRow, OrderRow, ReceiptRow, RefundRequestRow, RefundRow};
+use crate::schema::{checkout_attempts, order_history, order_lines, orders, receipts, refund_requests, refunds};
+
+/// Whether the orders' rows are locked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lock {
+    /// Only read.
+    None,
+    /// No other writer until the transaction ends. Foreign-key checks go on (`FOR NO KEY UPDATE`).
+    Exclusive,
+}
+
+/// Loads one order under lock.
+pub(super) async fn lock_order(connection: &AsyncPgConnection, id: OrderId) -> QueryResult<Option<Order>> {
+    Ok(load(connection, &[id.uuid()], Lock::Exclusive).await?.pop())
+}
+
+/// Loads orders by id, in no particular order. The statements are pipelined; the server runs them one by one, each
+/// on what is committed when it begins.
+pub(super) async fn load(connection: &AsyncPgConnection, ids: &[Uuid], lock: Lock) -> QueryResult<Vec<Order>> {
+    let (mut c1, mut c2, mut c3, mut c4) = (connection, connection, connection, connection);
+    let (mut c5, mut c6, mut c7) = (connection, connection, connection);
+    let orders = async {
+        let query = orders::table.filter(orders::id.eq_any(ids)).select(OrderRow::as_select());
+        match lock {
+            Lock::None => query.load(&mut c1).await,
+            Lock::Exclusive => query.for_no_key_update().load(&mut c1).await,
+        }
+    };
+    let lines = order_lines::table
+        .filter(order_lines::order_id.eq_any(ids))
+        .order(order_lines::position)
+        .select(LineRow::as_select());
+    let history = order_history::table
+        .filter(order_history::order_id.eq_any(ids))
+        .order(order_history::position)
+        .select(HistoryRow::as_select());
+    let attempts = checkout_attempts::table
+        .filter(checkout_attempts::order_id.eq_any(ids))
+        .order(checkout_attempts::position)
+        .select(AttemptRow::as_select());
+    let receipts = receipts::table
+        .filter(receipts::order_id.eq_any(ids))
+        .order(receipts::position)
+        .select(ReceiptRow::as_select());
+    let refunds = refunds::table
+        .inner_join(receipts::table)
+        .filter(receipts::order_id.eq_any(ids))
+        .order(refunds::position)
+        .select(RefundRow::as_select());
+    let requests = refund_requests::table
+        .inner_join(receipts::table)
+        .filter(receipts::order_id.eq_any(ids))
+        .order(refund_requests::position)
+        .select(RefundRequestRow::as_select());
+    let (orders, lines, history, attempts, receipts, refunds, requests) = try_join!(
+        orders,
+        lines.load(&mut c2),
+        history.load(&mut c3),
+        attempts.load(&mut c4),
+        receipts.load(&mut c5),
+        refunds.load(&mut c6),
+        requests.load(&mut c7),
+    )?;
+    let rows = Rows { orders, lines, history, attempts, receipts, refunds, requests };
+    rows.assemble()
+}
+
+struct Rows {
+    orders: Vec<OrderRow>,
+    lines: Vec<LineRow>,
+    history: Vec<HistoryRow>,
+    attempts: Vec<AttemptRow>,
+    receipts: Vec<ReceiptRow>,
+    refunds: Vec<RefundRow>,
+    requests: Vec<RefundRequestRow>,
+}
+
+impl Rows {
+    fn assemble(self) -> QueryResult<Vec<Order>> {
+        let mut orders: HashMap<Uuid, Order> = HashMap::with_capacity(self.orders.len());
+        for row in self.orders {
+            orders.insert(row.id, row.into_order()?);
+        }
+        for row in self.lines {
+            if let Some(order) = orders.get_mut(&row.order_id) {
+                let line = row.into_line(order)?;
+                order.lines.push(line);
+            }
+        }
+        for row in self.history {
+            if let Some(order) = orders.get_mut(&row.order_id) {
+                order.history.push(row.into_entry()?);
+            }
+        }
+        for row in self.attempts {
+            if let Some(order) = orders.get_mut(&row.order_id) {
+                order.attempts.push(row.into_attempt()?);
+            }
+        }
+        let refunds = by_intent(self.refunds, |row| row.intent.clone());
+        let requests = by_intent(self.requests, |row| row.intent.clone());
+        for (row, receipt) in whole_receipts(self.receipts, refunds, requests)? {
+            if let Some(order) = orders.get_mut(&row) {
+                order.receipts.push(receipt);
+            }
+        }
+        Ok(orders.into_values().collect())
+    }
+}
+
+fn by_intent<R>(rows: Vec<R>, intent: impl Fn(&R) -> String) -> HashMap<String, Vec<R>> {
+    let mut map: HashMap<String, Vec<R>> = HashMap::new();
+    for row in rows {
+        map.entry(intent(&row)).or_default().push(row);
+    }
+    map
+}
+
+/// The receipts with their refunds and requests, each beside its order's id.
+fn whole_receipts(
+    rows: Vec<ReceiptRow>,
+    mut refunds: HashMap<String, Vec<RefundRow>>,
+    mut requests: HashMap<String, Vec<RefundRequestRow>>,
+) -> QueryResult<Vec<(Uuid, Receipt)>> {
+    let whole = |row: ReceiptRow| {
+        let order_id = row.order_id;
+        let refunds = refunds.remove(&row.intent).unwrap_or_default();
+        let requests = requests.remove(&row.intent).unwrap_or_default();
+        let mut receipt = row.into_receipt()?;
+        receipt.refunds = refunds.into_iter().map(RefundRow::into_refund).collect::<QueryResult<_>>()?;
+        receipt.requests = requests.into_iter().map(RefundRequestRow::into_request).collect::<QueryResult<_>>()?;
+        Ok((order_id, receipt))
+    };
+    rows.into_iter().map(whole).collect()
+}

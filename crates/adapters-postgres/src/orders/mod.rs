@@ -1,0 +1,110 @@
+//! Orders on PostgreSQL. Every command locks in one order: customer, cart lines, products by id, order (with its
+//! payment, whose rows are only written under the order's lock). Events lock their receipt before all that.
+
+mod change;
+mod claim;
+mod customer;
+mod events;
+mod list;
+mod load;
+mod place;
+mod request;
+mod rows;
+mod save;
+mod stock;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+pub use claim::PgTasks;
+use domain::clock::{Ids, Timestamp};
+use domain::id::OrderId;
+use domain::order::{
+    CancelOrder, CancelOrderError, EventOutcome, ExpireOrder, Expiry, FulfilOrder, FulfilOrderError, Hearing, Order,
+    OrderFilter, OrderPosition, OrderRepository, PlaceOrder, PlaceOrderError, ProviderNews, RefundOrderMoney,
+    RefundOrderMoneyError, StartPayment, StartPaymentError,
+};
+use domain::page::{Page, PageLimit};
+use domain::payment::{EventReader, ProviderEvent};
+use domain::store::StoreError;
+
+use crate::pool::PgPool;
+
+/// Keeps orders in PostgreSQL.
+#[derive(Clone)]
+pub struct PgOrders {
+    pool: PgPool,
+    ids: Arc<dyn Ids>,
+    events: Arc<dyn EventReader>,
+}
+
+impl PgOrders {
+    /// Keeps orders in this database. `ids` mints what only the store sees; `events` translates stored events that
+    /// waited for their receipt.
+    #[must_use]
+    pub fn new(pool: PgPool, ids: Arc<dyn Ids>, events: Arc<dyn EventReader>) -> Self {
+        Self { pool, ids, events }
+    }
+}
+
+#[async_trait]
+impl OrderRepository for PgOrders {
+    async fn place(&self, command: &PlaceOrder) -> Result<Order, PlaceOrderError> {
+        self.place_order(command).await
+    }
+
+    async fn start_payment(&self, command: &StartPayment) -> Result<Order, StartPaymentError> {
+        self.start_order_payment(command).await
+    }
+
+    async fn cancel(&self, command: &CancelOrder) -> Result<Order, CancelOrderError> {
+        self.cancel_order(command).await
+    }
+
+    async fn fulfil(&self, command: &FulfilOrder) -> Result<Order, FulfilOrderError> {
+        self.fulfil_order(command).await
+    }
+
+    async fn refund(&self, command: &RefundOrderMoney) -> Result<Order, RefundOrderMoneyError> {
+        self.refund_order(command).await
+    }
+
+    async fn expire(&self, command: &ExpireOrder) -> Result<Expiry, StoreError> {
+        self.expire_order(command).await
+    }
+
+    async fn hear(
+        &self,
+        order_id: OrderId,
+        news: &ProviderNews,
+        hearing: Hearing,
+    ) -> Result<Option<Order>, StoreError> {
+        self.pool
+            .transaction(async |connection| {
+                events::lock_receipt(connection, news.intent()).await?;
+                Ok(self.tell(connection, order_id, news, hearing).await?)
+            })
+            .await
+    }
+
+    async fn receive(&self, event: &ProviderEvent, hearing: Hearing) -> Result<EventOutcome, StoreError> {
+        self.receive_event(event, hearing).await
+    }
+
+    async fn find(&self, id: OrderId) -> Result<Option<Order>, StoreError> {
+        self.find_order(id).await
+    }
+
+    async fn list(
+        &self,
+        filter: &OrderFilter,
+        after: Option<OrderPosition>,
+        limit: PageLimit,
+    ) -> Result<Page<Order, OrderPosition>, StoreError> {
+        self.list_orders(filter, after, limit).await
+    }
+
+    async fn claim_overdue(&self, now: Timestamp, lease_seconds: u32, limit: u32) -> Result<Vec<OrderId>, StoreError> {
+        self.claim_overdue_orders(now, lease_seconds, limit).await
+    }
+}

@@ -1,0 +1,9 @@
+DROP TABLE provider_events;
+DROP TABLE tasks;
+DROP TABLE refund_requests;
+DROP TABLE refunds;
+DROP TABLE receipts;
+DROP TABLE checkout_attempts;
+DROP TABLE order_history;
+DROP TABLE order_lines;
+DROP TABLE orders;
