@@ -1,0 +1,48 @@
+//! Registering a customer (contract 2, `POST /auth/register`).
+
+use crate::account::{AccountService, Credentials, Email, HashError, Password, Role, User};
+use crate::id::UserId;
+use crate::store::StoreError;
+use crate::text::PersonName;
+
+/// Someone wants an account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Register {
+    /// By which they will log in.
+    pub email: Email,
+    /// Their password.
+    pub password: Password,
+    /// What they want to be called.
+    pub name: Option<PersonName>,
+}
+
+/// Why they get none.
+#[derive(Debug, thiserror::Error)]
+pub enum RegisterError {
+    /// The address has an account, maybe written in another case.
+    #[error("the e-mail is taken")]
+    EmailTaken,
+    /// The password could not be hashed.
+    #[error(transparent)]
+    Hash(#[from] HashError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl AccountService {
+    /// Adds a customer.
+    pub async fn register(&self, command: Register) -> Result<User, RegisterError> {
+        let password_hash = self.hasher.hash(&command.password).await?;
+        let user = User {
+            id: UserId::mint(&*self.ids),
+            email: command.email,
+            name: command.name,
+            role: Role::Customer,
+            blocked: false,
+            created_at: self.clock.now(),
+        };
+        self.users.add(&Credentials { user: user.clone(), password_hash }).await?;
+        Ok(user)
+    }
+}
