@@ -1,5 +1,6 @@
 //! The simulator as a program of its own.
 
+use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use clap::Parser;
@@ -59,7 +60,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         ..SimulatorConfig::default()
     })
     .await?;
-    tracing::info!("Stripe simulator at {}", simulator.base_url());
+    // The first line on stdout is the address, so that scripts can start with port 0.
+    writeln!(std::io::stdout(), "{}", simulator.base_url())?;
     wait_for_end().await?;
     simulator.stop().await;
     Ok(())
