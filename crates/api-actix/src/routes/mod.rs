@@ -1,4 +1,43 @@
-//! The routes, one file per group of the contract's table. Each file's `configure` mounts its resources; what
-//! they call is app data, which the application adds.
+//! The routes of the contract, a file per resource.
 
 pub mod health;
+
+use std::sync::Arc;
+
+use actix_web::web::{Data, ServiceConfig};
+use domain::account::AccountService;
+use domain::cart::CartService;
+use domain::catalog::CatalogService;
+use domain::order::OrderService;
+use domain::payment::EventReader;
+
+/// The use cases that the routes call.
+#[derive(Clone)]
+pub struct Services {
+    /// Accounts.
+    pub accounts: AccountService,
+    /// The catalogue.
+    pub catalog: CatalogService,
+    /// Carts.
+    pub cart: CartService,
+    /// Orders.
+    pub orders: OrderService,
+    /// Verifies the provider's events.
+    pub events: Arc<dyn EventReader>,
+}
+
+impl Services {
+    /// Mounts what lies outside `/api/v1`, and what brings limits of its own: each route file adds itself here.
+    pub fn mount_open(&self, config: &mut ServiceConfig) {
+        config.app_data(Data::new(self.orders.clone())).app_data(Data::from(Arc::clone(&self.events)));
+    }
+
+    /// Mounts what lies under `/api/v1`: each route file adds itself here.
+    pub fn mount_api(&self, config: &mut ServiceConfig) {
+        config
+            .app_data(Data::new(self.accounts.clone()))
+            .app_data(Data::new(self.catalog.clone()))
+            .app_data(Data::new(self.cart.clone()))
+            .app_data(Data::new(self.orders.clone()));
+    }
+}

@@ -1,0 +1,88 @@
+//! The loops of a running shop: sweeping unpaid orders, and running errands at the provider.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::order::{ErrandSignal, OrderService};
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+
+/// How often errands are looked for without a signal: those of other instances, and those that are due again.
+const ERRAND_POLL: Duration = Duration::from_secs(1);
+
+/// Wakes this instance's errand loop.
+#[derive(Debug, Clone, Default)]
+pub struct ErrandBell(Arc<Notify>);
+
+impl ErrandSignal for ErrandBell {
+    fn wake(&self) {
+        self.0.notify_one();
+    }
+}
+
+/// The running loops.
+pub struct Background {
+    stop: watch::Sender<bool>,
+    loops: JoinSet<()>,
+}
+
+impl Background {
+    /// Starts the loops. Each round begins when the one before it has ended, so that a slow provider or database
+    /// never piles them up.
+    #[must_use]
+    pub fn start(orders: &OrderService, bell: &ErrandBell, sweep_interval: Duration) -> Self {
+        let (stop, stopped) = watch::channel(false);
+        let mut loops = JoinSet::new();
+        loops.spawn(sweep(orders.clone(), sweep_interval, stopped.clone()));
+        loops.spawn(run_errands(orders.clone(), bell.clone(), stopped));
+        Self { stop, loops }
+    }
+
+    /// Lets the rounds under way end, for at most `patience`, and begins no new ones.
+    pub async fn stop(mut self, patience: Duration) {
+        self.stop.send_replace(true);
+        let ended = tokio::time::timeout(patience, async { while self.loops.join_next().await.is_some() {} }).await;
+        if ended.is_err() {
+            // What they had claimed is claimed again when its lease runs out.
+            tracing::warn!("background work did not end in time and is cut short");
+        }
+    }
+}
+
+async fn sweep(orders: OrderService, interval: Duration, mut stopped: watch::Receiver<bool>) {
+    loop {
+        match orders.sweep().await {
+            // A full batch that moved something: more may be waiting.
+            Ok(sweep) if sweep.cancelled > 0 && sweep.claimed == OrderService::SWEEP_BATCH as usize => {
+                tracing::info!(cancelled = sweep.cancelled, "swept a full batch of unpaid orders");
+                if *stopped.borrow() {
+                    return;
+                }
+                continue;
+            }
+            Ok(sweep) if sweep.cancelled > 0 => tracing::info!(cancelled = sweep.cancelled, "swept unpaid orders"),
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "the sweep could not be done"),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(interval) => {}
+            _ = stopped.wait_for(|stop| *stop) => return,
+        }
+    }
+}
+
+async fn run_errands(orders: OrderService, bell: ErrandBell, mut stopped: watch::Receiver<bool>) {
+    loop {
+        match orders.run_errands().await {
+            // A full batch: more may be waiting.
+            Ok(claimed) if claimed == OrderService::ERRAND_BATCH as usize && !*stopped.borrow() => continue,
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "errands at the provider could not be run"),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(ERRAND_POLL) => {}
+            () = bell.0.notified() => {}
+            _ = stopped.wait_for(|stop| *stop) => return,
+        }
+    }
+}

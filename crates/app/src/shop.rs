@@ -1,0 +1,192 @@
+//! Puts the shop together: adapters behind ports, use cases on ports, routes on use cases, and the loops beside them.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use adapters_crypto::{Argon2Passwords, HasherSetupError, Hs256Tokens, JwtSecret, OpaqueTokens, SystemRandomness};
+use adapters_postgres::{PgCarts, PgOrders, PgPool, PgProducts, PgSessions, PgTasks, PgUsers, PoolConfig};
+use adapters_stripe::{InvalidStripeConfig, StripeConfig, StripeGateway, StripeWebhooks};
+use api_actix::application::{Shell, serve};
+use api_actix::routes::Services;
+use api_actix::routes::health::{NotReady, Readiness};
+use api_actix::writes::Writes;
+use async_trait::async_trait;
+use domain::account::{AccountPolicy, AccountService};
+use domain::cart::CartService;
+use domain::catalog::CatalogService;
+use domain::clock::{Clock, Ids};
+use domain::money::Currency;
+use domain::order::{OrderPolicy, OrderService};
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+
+use crate::background::{Background, ErrandBell};
+
+/// What a shop is made of.
+pub struct ShopParts {
+    /// Where it is served.
+    pub listener: TcpListener,
+    /// Its database, migrated.
+    pub database: PoolConfig,
+    /// Its payment provider.
+    pub stripe: StripeConfig,
+    /// Signs access tokens.
+    pub jwt_secret: JwtSecret,
+    /// Accepted as well, while secrets are rotated.
+    pub previous_jwt_secrets: Vec<JwtSecret>,
+    /// The rules of orders.
+    pub orders: OrderPolicy,
+    /// The rules of logins.
+    pub accounts: AccountPolicy,
+    /// The one currency.
+    pub currency: Currency,
+    /// The pause between two sweeps.
+    pub sweep_interval: Duration,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// New ids.
+    pub ids: Arc<dyn Ids>,
+}
+
+/// Why a shop did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ShopStartError {
+    /// The password hasher could not be set up.
+    #[error("passwords can't be hashed")]
+    Hasher(#[from] HasherSetupError),
+    /// The Stripe settings contradict each other.
+    #[error(transparent)]
+    Stripe(#[from] InvalidStripeConfig),
+    /// The HTTP server could not be started.
+    #[error("the HTTP server could not be started")]
+    Server(#[source] io::Error),
+}
+
+/// The use cases of a shop, on their adapters.
+#[derive(Clone)]
+pub struct UseCases {
+    /// Accounts.
+    pub accounts: AccountService,
+    /// The catalogue.
+    pub catalog: CatalogService,
+    /// Carts.
+    pub cart: CartService,
+}
+
+impl UseCases {
+    /// Puts the use cases that need no provider on their adapters.
+    pub fn new(parts: &ShopParts, pool: &PgPool) -> Result<Self, ShopStartError> {
+        let clock = Arc::clone(&parts.clock);
+        let ids = Arc::clone(&parts.ids);
+        Ok(Self {
+            accounts: AccountService {
+                users: Arc::new(PgUsers::new(pool.clone())),
+                sessions: Arc::new(PgSessions::new(pool.clone())),
+                hasher: Arc::new(Argon2Passwords::new(Arc::new(SystemRandomness))?),
+                access_tokens: Arc::new(Hs256Tokens::new(&parts.jwt_secret, &parts.previous_jwt_secrets)),
+                refresh_tokens: Arc::new(OpaqueTokens::new(Arc::new(SystemRandomness))),
+                clock: Arc::clone(&clock),
+                ids: Arc::clone(&ids),
+                policy: parts.accounts,
+            },
+            catalog: CatalogService {
+                products: Arc::new(PgProducts::new(pool.clone(), parts.currency)),
+                clock: Arc::clone(&clock),
+                ids,
+            },
+            cart: CartService { carts: Arc::new(PgCarts::new(pool.clone(), parts.currency)), clock },
+        })
+    }
+}
+
+/// A running shop.
+pub struct Shop {
+    address: SocketAddr,
+    server: ServerHandle,
+    serving: JoinHandle<io::Result<()>>,
+    background: Background,
+    writes: Arc<Writes>,
+}
+
+impl Shop {
+    /// How long work in flight may take to end when the shop stops (contract 5: exit within 30 s).
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    /// Starts a shop; it serves when this returns.
+    pub async fn start(parts: ShopParts) -> Result<Self, ShopStartError> {
+        let pool = PgPool::new(parts.database.clone());
+        let UseCases { accounts, catalog, cart } = UseCases::new(&parts, &pool)?;
+        let webhooks = Arc::new(StripeWebhooks::new(&parts.stripe)?);
+        let bell = ErrandBell::default();
+        let orders = OrderService {
+            orders: Arc::new(PgOrders::new(pool.clone(), Arc::clone(&parts.ids), Arc::clone(&webhooks) as _)),
+            tasks: Arc::new(PgTasks::new(pool.clone())),
+            gateway: Arc::new(StripeGateway::new(&parts.stripe)?),
+            errands: Arc::new(bell.clone()),
+            clock: Arc::clone(&parts.clock),
+            ids: Arc::clone(&parts.ids),
+            policy: parts.orders,
+        };
+        let writes = Arc::new(Writes::on(Handle::current()));
+        let shell = Shell {
+            shop: api_actix::application::Shop { currency: parts.currency },
+            ids: parts.ids,
+            authenticator: Arc::new(accounts.clone()),
+            readiness: Arc::new(SchemaReadiness(pool)),
+            writes: Arc::clone(&writes),
+        };
+        let services = Services { accounts, catalog, cart, orders: orders.clone(), events: webhooks };
+        let address = parts.listener.local_addr().map_err(ShopStartError::Server)?;
+        let (open, api) = (services.clone(), services);
+        let server = serve(
+            parts.listener,
+            shell,
+            move |config| open.mount_open(config),
+            move |config| api.mount_api(config),
+            std::future::pending(),
+        )
+        .map_err(ShopStartError::Server)?;
+        Ok(Self {
+            address,
+            server: server.handle(),
+            serving: tokio::spawn(server),
+            background: Background::start(&orders, &bell, parts.sweep_interval),
+            writes,
+        })
+    }
+
+    /// Where it is served.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Takes no more requests, lets those in flight and the work behind them end, and stops.
+    pub async fn stop(self) -> io::Result<()> {
+        self.server.stop(true).await;
+        let served = self.serving.await.unwrap_or_else(|error| Err(io::Error::other(error)));
+        self.background.stop(Self::PATIENCE).await;
+        if !self.writes.all_ended(Self::PATIENCE).await {
+            tracing::warn!("writes under way did not end in time and are cut short");
+        }
+        served
+    }
+}
+
+/// Ready while the database answers and its schema is at least as new as this binary needs.
+struct SchemaReadiness(PgPool);
+
+#[async_trait]
+impl Readiness for SchemaReadiness {
+    async fn check(&self) -> Result<(), NotReady> {
+        let pending = self.0.pending_migrations().await.map_err(|error| NotReady(error.to_string()))?;
+        if pending.is_empty() {
+            Ok(())
+        } else {
+            Err(NotReady(format!("the database lacks the migrations {}; run `app migrate`", pending.join(", "))))
+        }
+    }
+}
