@@ -3,7 +3,7 @@
 use crate::clock::{Ids, Timestamp};
 use crate::id::{AttemptId, RefundRequestId, UserId};
 use crate::order::{Cancellation, CancelledBy, Flag, HistoryEntry, InvalidTransition, Order, OrderState, Party};
-use crate::payment::{PaymentStatus, ReceiptKind, RefundStanding};
+use crate::payment::{Receipt, ReceiptKind, RefundStanding};
 
 /// Something that must yet happen at the provider. It is stored in the transaction that decides it, and repeated
 /// until the provider's last word is known (contract 3.3 and 3.6).
@@ -106,7 +106,7 @@ impl OrderChange {
 
     /// Brings the payment's status in line with the refunds of its receipt.
     pub(crate) fn follow_refunds(&mut self) {
-        let Some(standing) = self.order.payment_receipt().map(super::super::payment::Receipt::standing) else { return };
+        let Some(standing) = self.order.payment_receipt().map(Receipt::standing) else { return };
         // Only a payment that was completed has a receipt of kind `Payment`, so following is always a move.
         self.order.payment = self.order.payment.follow(standing).unwrap_or(self.order.payment);
     }
@@ -122,8 +122,6 @@ impl OrderChange {
 
     /// A further attempt begins: the payment is open again.
     pub(crate) fn reopen_payment(&mut self) {
-        if self.order.payment == PaymentStatus::Failed {
-            self.order.payment = PaymentStatus::Pending;
-        }
+        self.order.payment = self.order.payment.retry().unwrap_or(self.order.payment);
     }
 }

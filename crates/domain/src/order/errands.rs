@@ -103,8 +103,10 @@ impl OrderService {
             LastWord::Nothing => Ok(Outcome::Done),
             LastWord::Silence => Ok(Outcome::Again("the provider does not answer".into())),
             LastWord::Said(news) => {
-                self.hear(order.id, &news).await?;
-                Ok(Outcome::Done)
+                let heard = self.hear(order.id, &news).await?;
+                let still_live =
+                    heard.as_ref().and_then(|order| order.attempt(attempt_id)).is_some_and(Attempt::is_live);
+                Ok(if still_live { Outcome::Again("the session is still open".into()) } else { Outcome::Done })
             }
         }
     }

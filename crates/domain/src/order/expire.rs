@@ -77,8 +77,7 @@ impl OrderService {
     /// Claims a batch of overdue orders, asks the provider about each with no transaction open, and cancels those
     /// that nobody paid. Several instances may sweep at once.
     pub async fn sweep(&self) -> Result<Sweep, StoreError> {
-        let claimed =
-            self.orders.claim_overdue(self.clock.now(), Self::SWEEP_LEASE_SECONDS, Self::SWEEP_BATCH).await?;
+        let claimed = self.orders.claim_overdue(self.clock.now(), Self::SWEEP_LEASE_SECONDS, Self::SWEEP_BATCH).await?;
         let mut sweep = Sweep { claimed: claimed.len(), cancelled: 0 };
         for orders in claimed.chunks(Self::SWEEP_CONCURRENCY) {
             let expiries = join_all(orders.iter().map(|order_id| self.expire_or_log(*order_id))).await;

@@ -130,12 +130,19 @@ impl OrderChange {
         hearing: Hearing,
         ids: &dyn Ids,
     ) {
-        let attempt = self.attempt_of(session_id, attempt_id);
+        let attempt = match (self.attempt_of(session_id, attempt_id), standing) {
+            (Some(attempt), _) => attempt,
+            // Nobody paid through it, so it concerns none of the order's attempts.
+            (None, SessionStanding::Open(_) | SessionStanding::Expired) => return,
+            (None, SessionStanding::Processing | SessionStanding::Failed | SessionStanding::Paid(_)) => {
+                self.adopt(session_id, hearing.at, ids)
+            }
+        };
         match standing {
             SessionStanding::Open(session) => self.session_opened(attempt, session, hearing.at),
             SessionStanding::Expired => self.session_ended(attempt, session_id, Ending::Expired),
-            SessionStanding::Processing => self.session_processing(attempt, session_id, hearing, ids),
-            SessionStanding::Failed => self.session_failed(attempt, session_id, hearing.at, ids),
+            SessionStanding::Processing => self.session_processing(attempt, session_id, hearing),
+            SessionStanding::Failed => self.session_failed(attempt, session_id),
             SessionStanding::Paid(payment) => {
                 self.session_ended(attempt, session_id, Ending::Paid);
                 self.take(payment, hearing.at, ids);
@@ -143,20 +150,18 @@ impl OrderChange {
         }
     }
 
-    /// The attempt of a session: the one that holds it; else the one it names, or the only one whose session is
-    /// not known, since the provider may speak of a session before it answers for it.
+    /// The attempt of a session: the one that holds it, else the one that it names, since the provider may speak of
+    /// a session before it answers for it. A session that names none is not of the shop's asking.
     fn attempt_of(&self, session_id: &CheckoutSessionId, attempt_id: Option<AttemptId>) -> Option<usize> {
         let attempts = &self.order.attempts;
         let holds = |attempt: &Attempt| attempt.session_id() == Some(session_id);
-        let is_meant = |attempt: &Attempt| {
-            attempt.session_id().is_none() && attempt_id.is_none_or(|id| attempt.id == id) && attempt.request.is_some()
-        };
-        attempts.iter().position(holds).or_else(|| attempts.iter().rposition(is_meant))
+        let is_named = |attempt: &Attempt| attempt.session_id().is_none() && attempt_id == Some(attempt.id);
+        attempts.iter().position(holds).or_else(|| attempts.iter().position(is_named))
     }
 
-    fn session_opened(&mut self, attempt: Option<usize>, session: &OpenSession, now: Timestamp) {
+    fn session_opened(&mut self, attempt: usize, session: &OpenSession, now: Timestamp) {
         let payable = self.order.payability(now) == Payability::Payable;
-        let Some(attempt) = attempt.and_then(|at| self.order.attempts.get_mut(at)) else { return };
+        let attempt = &mut self.order.attempts[attempt];
         if !attempt.is_live() {
             return;
         }
@@ -167,23 +172,16 @@ impl OrderChange {
     }
 
     /// Ends an attempt. Money is the last word; any other ending stays as it was first told.
-    fn session_ended(&mut self, attempt: Option<usize>, session_id: &CheckoutSessionId, ending: Ending) {
-        let Some(attempt) = attempt.and_then(|at| self.order.attempts.get_mut(at)) else { return };
+    fn session_ended(&mut self, attempt: usize, session_id: &CheckoutSessionId, ending: Ending) {
+        let attempt = &mut self.order.attempts[attempt];
         if ending == Ending::Paid || !matches!(attempt.state, AttemptState::Ended { .. }) {
             attempt.state = AttemptState::Ended { session_id: Some(session_id.clone()), ending };
         }
     }
 
     /// A delayed payment is under way: the order waits, and can't be paid another way meanwhile.
-    fn session_processing(
-        &mut self,
-        attempt: Option<usize>,
-        session_id: &CheckoutSessionId,
-        hearing: Hearing,
-        ids: &dyn Ids,
-    ) {
-        let at = attempt.unwrap_or_else(|| self.adopt(session_id, hearing.at, ids));
-        let attempt = &mut self.order.attempts[at];
+    fn session_processing(&mut self, attempt: usize, session_id: &CheckoutSessionId, hearing: Hearing) {
+        let attempt = &mut self.order.attempts[attempt];
         if !attempt.is_live() {
             // Its result came first, and is final; or it is known to be under way.
             return;
@@ -194,18 +192,11 @@ impl OrderChange {
     }
 
     /// A delayed payment failed: the order can be paid again until its window ends.
-    fn session_failed(
-        &mut self,
-        attempt: Option<usize>,
-        session_id: &CheckoutSessionId,
-        now: Timestamp,
-        ids: &dyn Ids,
-    ) {
-        let at = attempt.unwrap_or_else(|| self.adopt(session_id, now, ids));
-        if matches!(self.order.attempts[at].state, AttemptState::Ended { .. }) {
+    fn session_failed(&mut self, attempt: usize, session_id: &CheckoutSessionId) {
+        if matches!(self.order.attempts[attempt].state, AttemptState::Ended { .. }) {
             return;
         }
-        self.session_ended(Some(at), session_id, Ending::Failed);
+        self.session_ended(attempt, session_id, Ending::Failed);
         self.order.payment = self.order.payment.fail().unwrap_or(self.order.payment);
     }
 

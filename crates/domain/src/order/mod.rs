@@ -12,9 +12,13 @@ mod order;
 mod place;
 mod refund;
 mod repository;
+#[cfg(any(test, feature = "mocks"))]
+pub mod sample;
 mod service;
 mod start_payment;
 mod state;
+#[cfg(test)]
+mod tests;
 
 pub use cancel::{CancelOrder, CancelOrderError};
 pub use change::{Errand, OrderChange};

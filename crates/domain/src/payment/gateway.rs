@@ -134,3 +134,32 @@ impl SessionLifetime {
         Timestamp::from_timestamp(second, 0).unwrap_or(end)
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use chrono::TimeDelta;
+
+    use super::*;
+
+    fn at(micros: i64) -> Timestamp {
+        Timestamp::from_timestamp_micros(micros).unwrap()
+    }
+
+    /// Contract 3.3: "expires as soon after the order's `expiresAt` as the provider allows".
+    #[test]
+    fn a_session_ends_with_its_order_or_31_minutes_from_now() {
+        let minutes = |minutes| at(0) + TimeDelta::minutes(minutes);
+        for (now, order_expires_at, end) in [(0, 30, 31), (0, 31, 31), (0, 32, 32), (29, 30, 60), (0, 1380, 1380)] {
+            assert_eq!(SessionLifetime::end(minutes(now), minutes(order_expires_at)), minutes(end), "at minute {now}");
+        }
+    }
+
+    #[test]
+    fn a_session_ends_at_a_whole_second_and_never_earlier_than_it_should() {
+        let minimum = TimeDelta::seconds(SessionLifetime::MIN_SECONDS);
+        for (now, end) in [(0, 0), (1, 1_000_000), (999_999, 1_000_000), (1_000_000, 1_000_000)] {
+            assert_eq!(SessionLifetime::end(at(now), at(now)), at(end) + minimum, "{now} µs");
+        }
+    }
+}

@@ -207,11 +207,11 @@ impl Receipt {
     pub fn standing(&self) -> RefundStanding {
         let on_its_way =
             |refund: &Refund| matches!(refund.status, RefundStatus::Pending | RefundStatus::RequiresAction);
-        if self.left_minor() == 0 {
-            return if self.refunds.iter().any(on_its_way) { RefundStanding::Pending } else { RefundStanding::Full };
-        }
         if self.has_open_request() {
             return RefundStanding::Pending;
+        }
+        if self.left_minor() == 0 {
+            return if self.refunds.iter().any(on_its_way) { RefundStanding::Pending } else { RefundStanding::Full };
         }
         let refused = self.requests.last().is_some_and(|request| request.outcome == RefundOutcome::Refused);
         if refused || self.refunds.iter().any(|refund| refund.status.is_undone()) {
@@ -220,17 +220,23 @@ impl Receipt {
         if self.refunded_minor() > 0 { RefundStanding::Partial } else { RefundStanding::None }
     }
 
-    /// The provider's word on an extra receipt's refund, for `extraReceipts.refundStatus`.
+    /// The provider's word on an extra receipt's refund, for `extraReceipts.refundStatus`. The same for the same
+    /// refunds, in whatever order they were heard of: the least advanced of those that give all of it back, else
+    /// the failure that left something here.
     #[must_use]
     pub fn refund_word(&self) -> RefundStatus {
-        if self.has_open_request() {
-            return RefundStatus::Pending;
-        }
-        match (self.refunds.last(), self.requests.last()) {
-            (Some(refund), _) => refund.status,
-            (None, Some(request)) if request.outcome == RefundOutcome::Refused => RefundStatus::Failed,
-            (None, _) if self.left_minor() == 0 => RefundStatus::Succeeded,
-            (None, _) => RefundStatus::Pending,
+        let (undone, standing): (Vec<_>, Vec<_>) =
+            self.refunds.iter().map(|refund| refund.status).partition(|status| status.is_undone());
+        match self.standing() {
+            RefundStanding::None | RefundStanding::Partial => RefundStatus::Pending,
+            RefundStanding::Pending | RefundStanding::Full => {
+                let open = self.has_open_request().then_some(RefundStatus::Pending);
+                standing.into_iter().chain(open).min_by_key(|s| s.rank()).unwrap_or(RefundStatus::Succeeded)
+            }
+            RefundStanding::Failed => {
+                let all_canceled = !undone.is_empty() && undone.iter().all(|s| *s == RefundStatus::Canceled);
+                if all_canceled { RefundStatus::Canceled } else { RefundStatus::Failed }
+            }
         }
     }
 

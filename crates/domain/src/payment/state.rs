@@ -89,3 +89,50 @@ impl PaymentStatus {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use PaymentStatus::{Completed, Failed, Pending, RefundFailed, RefundPending, Refunded};
+
+    /// The whole table of contract 3: each row a state, what each move makes of it, `None` where it does not exist.
+    #[test]
+    fn only_the_moves_of_the_contract_exist() {
+        for (from, complete, fail, retry) in [
+            (Pending, Some(Completed), Some(Failed), Some(Pending)),
+            (Failed, Some(Completed), Some(Failed), Some(Pending)),
+            (Completed, None, None, None),
+            (RefundPending, None, None, None),
+            (Refunded, None, None, None),
+            (RefundFailed, None, None, None),
+        ] {
+            assert_eq!(from.complete().ok(), complete, "{from:?} completes");
+            assert_eq!(from.fail().ok(), fail, "{from:?} fails");
+            assert_eq!(from.retry().ok(), retry, "{from:?} is tried again");
+        }
+    }
+
+    #[test]
+    fn a_completed_payment_follows_its_refunds_and_another_has_none() {
+        for from in PaymentStatus::ALL {
+            for (standing, to) in [
+                (RefundStanding::None, Completed),
+                (RefundStanding::Partial, Completed),
+                (RefundStanding::Pending, RefundPending),
+                (RefundStanding::Full, Refunded),
+                (RefundStanding::Failed, RefundFailed),
+            ] {
+                let expected = if matches!(from, Pending | Failed) { Err(InvalidPaymentMove { from }) } else { Ok(to) };
+                assert_eq!(from.follow(standing), expected, "{from:?} follows {standing:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn words_are_read_back() {
+        for status in PaymentStatus::ALL {
+            assert_eq!(PaymentStatus::parse(status.as_str()), Some(status));
+        }
+        assert_eq!(PaymentStatus::parse("completed"), None);
+    }
+}
