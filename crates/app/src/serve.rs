@@ -1,0 +1,191 @@
+//! `app serve`: the whole shop, from its settings to its last request.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use adapters_crypto::{JwtSecret, SecretTooShort};
+use adapters_stripe::StripeConfig;
+use domain::account::AccountPolicy;
+use domain::fraud::FraudLimits;
+use domain::money::Money;
+use domain::order::OrderPolicy;
+use stripe_simulator::{SimulatorConfig, StripeSimulator, WebhookTarget};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::config::{Secret, Settings, StripeSettings, development_jwt_secret};
+use crate::database::{Database, DatabaseError};
+use crate::dev_postgres::DevPostgresError;
+use crate::seed_demo::{self, SeedError};
+use crate::shop::{Shop, ShopParts, ShopStartError, UseCases};
+use crate::system::{SystemClock, SystemIds};
+use crate::welcome::Welcome;
+
+/// Why the shop is not up, or did not end well.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// There is no database.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    /// The private PostgreSQL did not stop.
+    #[error(transparent)]
+    Stop(#[from] DevPostgresError),
+    /// The secret of this machine can't be made or read.
+    #[error("the development JWT secret under .data/ can't be used: {0}")]
+    DevelopmentSecret(#[source] io::Error),
+    /// The signing secret is too short.
+    #[error("JWT_SECRET: {0}")]
+    JwtSecret(#[from] SecretTooShort),
+    /// The address is taken, or not this machine's.
+    #[error("cannot listen on {address}: {source}. Stop what listens there, or set APP__SERVER__PORT to a free port")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The built-in simulator did not start.
+    #[error(transparent)]
+    Simulator(#[from] stripe_simulator::StartError),
+    /// The shop did not start.
+    #[error(transparent)]
+    Shop(#[from] ShopStartError),
+    /// The demo data could not be brought in.
+    #[error(transparent)]
+    Seed(#[from] SeedError),
+    /// The system refuses signal handlers, or the server failed.
+    #[error("the server failed: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// Serves until SIGTERM or SIGINT; then requests in flight may finish.
+pub async fn serve(settings: &Settings, data: &Path) -> Result<(), ServeError> {
+    let database = Database::open(settings, data).await?;
+    let served = serve_on(settings, data, &database).await;
+    let closed = database.close().await;
+    served?;
+    Ok(closed?)
+}
+
+async fn serve_on(settings: &Settings, data: &Path, database: &Database) -> Result<(), ServeError> {
+    // Handlers first: a signal during the start is kept and ends it in order.
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    if settings.database.migrate_on_start {
+        database.migrate().await.map_err(DatabaseError::from)?;
+    }
+    let listener = listen(settings.server.address)?;
+    let address = listener.local_addr()?;
+    let (stripe, simulator) = payment_provider(&settings.stripe, address).await?;
+    let parts = shop_parts(settings, data, database, listener, stripe)?;
+    if database.is_private() {
+        let use_cases = UseCases::new(&parts, &database.pool())?;
+        seed_demo::seed_if_empty(&use_cases).await?;
+    }
+    let shop = Shop::start(parts).await?;
+    tracing::info!(%address, "the shop is open");
+    if database.is_private() {
+        Welcome { address, simulator: simulator.as_ref().map(StripeSimulator::base_url) }.print();
+    }
+    tokio::select! {
+        _ = terminate.recv() => tracing::info!("SIGTERM: the shop closes"),
+        _ = interrupt.recv() => tracing::info!("SIGINT: the shop closes"),
+    }
+    shop.stop().await?;
+    if let Some(simulator) = simulator {
+        simulator.stop().await;
+    }
+    tracing::info!("the shop is closed");
+    Ok(())
+}
+
+fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
+    TcpListener::bind(address).map_err(|source| ServeError::Listen { address, source })
+}
+
+/// The configured provider, or the built-in simulator, which sends its events to the shop at `address`.
+async fn payment_provider(
+    settings: &StripeSettings,
+    address: SocketAddr,
+) -> Result<(StripeConfig, Option<StripeSimulator>), ServeError> {
+    let wrap = |secret: &Secret| adapters_stripe::Secret::new(secret.expose());
+    match settings {
+        StripeSettings::Account(account) => {
+            let secrets = account.webhook_secrets.iter().map(wrap).collect();
+            let mut config = StripeConfig::new(wrap(&account.api_key), secrets);
+            config.api_base.clone_from(&account.api_base);
+            Ok((config, None))
+        }
+        StripeSettings::Simulator => {
+            let simulator = StripeSimulator::start(SimulatorConfig::default()).await?;
+            let secret = format!("whsec_{}", crate::system::random_hex());
+            let url = format!("http://127.0.0.1:{}/api/v1/webhooks/stripe", address.port());
+            simulator.control().set_webhook_endpoints(vec![WebhookTarget { url, secret: secret.clone() }]);
+            let key = adapters_stripe::Secret::new("sk_test_simulator");
+            let mut config = StripeConfig::new(key, vec![adapters_stripe::Secret::new(secret)]);
+            config.api_base = Some(simulator.base_url());
+            Ok((config, Some(simulator)))
+        }
+    }
+}
+
+/// What the settings make of a shop.
+pub(crate) fn shop_parts(
+    settings: &Settings,
+    data: &Path,
+    database: &Database,
+    listener: TcpListener,
+    stripe: StripeConfig,
+) -> Result<ShopParts, ServeError> {
+    let secret = match &settings.auth.jwt_secret {
+        Some(secret) => secret.clone(),
+        None => development_jwt_secret(data).map_err(ServeError::DevelopmentSecret)?,
+    };
+    let previous = settings.auth.previous_jwt_secrets.iter().map(|secret| JwtSecret::new(secret.expose()));
+    Ok(ShopParts {
+        listener,
+        database: database.config.clone(),
+        stripe,
+        jwt_secret: JwtSecret::new(secret.expose())?,
+        previous_jwt_secrets: previous.collect::<Result<_, _>>()?,
+        orders: order_policy(settings),
+        accounts: AccountPolicy {
+            access_ttl_seconds: whole_seconds(settings.auth.access_ttl),
+            refresh_ttl_seconds: whole_seconds(settings.auth.refresh_ttl),
+        },
+        currency: settings.store.currency,
+        sweep_interval: settings.orders.sweep_interval,
+        clock: Arc::new(SystemClock),
+        ids: Arc::new(SystemIds),
+    })
+}
+
+fn order_policy(settings: &Settings) -> OrderPolicy {
+    let orders = &settings.orders;
+    let currency = settings.store.currency;
+    OrderPolicy {
+        payment_window_seconds: whole_seconds(orders.payment_window),
+        async_wait_seconds: whole_seconds(orders.async_wait),
+        provider_grace_seconds: whole_seconds(orders.provider_grace),
+        min_total: Money::from_minor(orders.min_total_minor, currency),
+        max_total: Money::from_minor(orders.max_total_minor, currency),
+        fraud: FraudLimits {
+            max_pending_orders: settings.fraud.max_pending_orders,
+            max_daily_cancellations: settings.fraud.max_daily_cancellations,
+            max_daily_expiries: settings.fraud.max_daily_expiries,
+        },
+        public_url: settings.server.public_url.clone(),
+    }
+}
+
+/// Settings are read as whole seconds, none of which comes near the bound.
+fn whole_seconds(duration: std::time::Duration) -> u32 {
+    u32::try_from(duration.as_secs()).unwrap_or(u32::MAX)
+}
+
+/// Where a process keeps what it makes for development, beside where it was started.
+#[must_use]
+pub fn data_folder(directory: &Path) -> PathBuf {
+    directory.join(".data")
+}
