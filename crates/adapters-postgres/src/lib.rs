@@ -4,6 +4,7 @@
 //! [`PgPool::transaction`], which locks, loads, lets the command decide, and stores what it decided. Row locks
 //! are taken in one order everywhere; statements that run often go through `cached::cached`.
 
+mod accounts;
 mod cached;
 mod cart;
 mod catalog;
@@ -15,6 +16,7 @@ mod pool;
 mod schema;
 mod transaction;
 
+pub use accounts::{PgSessions, PgUsers};
 pub use cart::PgCarts;
 pub use catalog::PgProducts;
 pub use connection::{ConnectError, DatabaseUrl, InvalidDatabaseUrl};

@@ -4,6 +4,30 @@ diesel::table! {
     users (id) {
         id -> Uuid,
         email -> Text,
+        name -> Nullable<Text>,
+        password_hash -> Text,
+        role -> Text,
+        blocked -> Bool,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    sessions (id) {
+        id -> Uuid,
+        user_id -> Uuid,
+        created_at -> Timestamptz,
+        expires_at -> Timestamptz,
+        ended_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    refresh_tokens (token_hash) {
+        token_hash -> Binary,
+        session_id -> Uuid,
+        created_at -> Timestamptz,
+        spent_at -> Nullable<Timestamptz>,
     }
 }
 
@@ -189,3 +213,6 @@ diesel::joinable!(refunds -> receipts (intent));
 diesel::joinable!(refund_requests -> receipts (intent));
 diesel::allow_tables_to_appear_in_same_query!(receipts, refund_requests, refunds);
 diesel::allow_tables_to_appear_in_same_query!(order_lines, products);
+diesel::joinable!(sessions -> users (user_id));
+diesel::joinable!(refresh_tokens -> sessions (session_id));
+diesel::allow_tables_to_appear_in_same_query!(refresh_tokens, sessions, users);

@@ -1,0 +1,9 @@
+//! Users, sessions and refresh tokens on PostgreSQL. Locks are taken in this order: active admins by id, the
+//! user, the session.
+
+mod rows;
+mod sessions;
+mod users;
+
+pub use sessions::PgSessions;
+pub use users::PgUsers;
