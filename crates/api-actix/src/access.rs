@@ -9,7 +9,7 @@ use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, FromRequest, HttpMessage, HttpRequest};
 use async_trait::async_trait;
-use domain::account::{Actor, AuthenticateError, Role};
+use domain::account::{AccountService, Actor, AuthenticateError, Role};
 
 use crate::problem::{Code, Problem};
 
@@ -21,6 +21,13 @@ const MAX_TOKEN_LENGTH: usize = 4096;
 pub trait Authenticator: Send + Sync {
     /// The caller behind a token.
     async fn authenticate(&self, access_token: &str) -> Result<Actor, AuthenticateError>;
+}
+
+#[async_trait]
+impl Authenticator for AccountService {
+    async fn authenticate(&self, access_token: &str) -> Result<Actor, AuthenticateError> {
+        self.authenticate(access_token).await
+    }
 }
 
 /// Who may call a route.

@@ -1,6 +1,9 @@
 //! The routes of the contract, a file per resource.
 
+pub mod admin_users;
+pub mod auth;
 pub mod health;
+pub mod users;
 
 use std::sync::Arc;
 
@@ -38,6 +41,9 @@ impl Services {
             .app_data(Data::new(self.accounts.clone()))
             .app_data(Data::new(self.catalog.clone()))
             .app_data(Data::new(self.cart.clone()))
-            .app_data(Data::new(self.orders.clone()));
+            .app_data(Data::new(self.orders.clone()))
+            .configure(auth::configure)
+            .configure(users::configure)
+            .configure(admin_users::configure);
     }
 }

@@ -1,0 +1,197 @@
+//! `/auth`: registering, logging in and out, refreshing, changing one's password.
+
+use actix_web::HttpResponse;
+use actix_web::http::header;
+use actix_web::web::{Data, ServiceConfig};
+use domain::account::{
+    AccountService, ChangePassword, ChangePasswordError, Email, HashError, LogIn, LogInError, Password,
+    PasswordAttempt, RefreshError, RefreshToken, Register, RegisterError, SessionTokens, SignError,
+};
+use domain::text::PersonName;
+use serde::Serialize;
+
+use crate::access::{Caller, Who};
+use crate::body::Body;
+use crate::fields::{Fields, Request, text};
+use crate::problem::{Code, Problem};
+use crate::resource::resource;
+use crate::routes::users::UserBody;
+use crate::writes::Writes;
+
+/// Mounts the routes.
+pub fn configure(config: &mut ServiceConfig) {
+    config
+        .service(resource("/auth/register").post(Who::Anyone, register))
+        .service(resource("/auth/login").post(Who::Anyone, log_in))
+        .service(resource("/auth/refresh").post(Who::Anyone, refresh))
+        .service(resource("/auth/logout").post(Who::Anyone, log_out))
+        .service(resource("/auth/change-password").post(Who::Either, change_password));
+}
+
+async fn register(
+    accounts: Data<AccountService>,
+    writes: Data<Writes>,
+    Body(command): Body<Register>,
+) -> Result<HttpResponse, Problem> {
+    let user = writes.run(async move { accounts.register(command).await }).await?;
+    Ok(HttpResponse::Created().json(UserBody::from(user)))
+}
+
+async fn log_in(
+    accounts: Data<AccountService>,
+    writes: Data<Writes>,
+    Body(command): Body<LogIn>,
+) -> Result<HttpResponse, Problem> {
+    let tokens = writes.run(async move { accounts.log_in(command).await }).await?;
+    Ok(show_tokens(tokens))
+}
+
+async fn refresh(
+    accounts: Data<AccountService>,
+    writes: Data<Writes>,
+    Body(Presented(token)): Body<Presented>,
+) -> Result<HttpResponse, Problem> {
+    let tokens = writes.run(async move { accounts.refresh(&token).await }).await?;
+    Ok(show_tokens(tokens))
+}
+
+async fn log_out(
+    accounts: Data<AccountService>,
+    writes: Data<Writes>,
+    Body(Presented(token)): Body<Presented>,
+) -> Result<HttpResponse, Problem> {
+    writes.run(async move { accounts.log_out(&token).await }).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+async fn change_password(
+    Caller(actor): Caller,
+    accounts: Data<AccountService>,
+    writes: Data<Writes>,
+    Body(command): Body<ChangePassword>,
+) -> Result<HttpResponse, Problem> {
+    writes.run(async move { accounts.change_password(actor, command).await }).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+impl Request for Register {
+    fn read(fields: &mut Fields) -> Option<Self> {
+        let email = fields.required("email", text(Email::parse));
+        let password = fields.required("password", text(Password::new));
+        let name = fields.optional("name", text(PersonName::new));
+        Some(Self { email: email?, password: password?, name })
+    }
+}
+
+impl Request for LogIn {
+    fn read(fields: &mut Fields) -> Option<Self> {
+        let email = fields.required("email", text(Email::parse));
+        let password = fields.required("password", text(PasswordAttempt::new));
+        Some(Self { email: email?, password: password? })
+    }
+}
+
+/// A refresh token in a body.
+struct Presented(RefreshToken);
+
+impl Request for Presented {
+    fn read(fields: &mut Fields) -> Option<Self> {
+        fields.required("refreshToken", text(RefreshToken::new)).map(Self)
+    }
+}
+
+impl Request for ChangePassword {
+    fn read(fields: &mut Fields) -> Option<Self> {
+        let old = fields.required("oldPassword", text(PasswordAttempt::new));
+        let new = fields.required("newPassword", text(Password::new));
+        if let (Some(old), Some(new)) = (&old, &new)
+            && old == new
+        {
+            fields.refuse("newPassword", ChangePasswordError::Unchanged);
+        }
+        Some(Self { old: old?, new: new? })
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct TokensBody {
+    access_token: String,
+    refresh_token: String,
+    token_type: &'static str,
+    expires_in: u32,
+    user: UserBody,
+}
+
+fn show_tokens(tokens: SessionTokens) -> HttpResponse {
+    let body = TokensBody {
+        access_token: tokens.access_token.0,
+        refresh_token: tokens.refresh_token.expose().to_owned(),
+        token_type: "Bearer",
+        expires_in: tokens.expires_in_seconds,
+        user: UserBody::from(tokens.user),
+    };
+    HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(body)
+}
+
+impl From<HashError> for Problem {
+    fn from(error: HashError) -> Self {
+        match error {
+            HashError::Overloaded => Self::new(Code::Unavailable).caused_by(error),
+            HashError::Failed(_) => Self::internal(error),
+        }
+    }
+}
+
+impl From<SignError> for Problem {
+    fn from(error: SignError) -> Self {
+        Self::internal(error)
+    }
+}
+
+impl From<RegisterError> for Problem {
+    fn from(error: RegisterError) -> Self {
+        match error {
+            RegisterError::EmailTaken => {
+                Self::new(Code::EmailTaken).detail("There is an account with this e-mail already. Log in instead.")
+            }
+            RegisterError::Hash(error) => error.into(),
+            RegisterError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<LogInError> for Problem {
+    fn from(error: LogInError) -> Self {
+        match error {
+            LogInError::InvalidCredentials => Self::new(Code::InvalidCredentials),
+            LogInError::Hash(error) => error.into(),
+            LogInError::Sign(error) => error.into(),
+            LogInError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<RefreshError> for Problem {
+    fn from(error: RefreshError) -> Self {
+        match error {
+            RefreshError::InvalidToken => Self::new(Code::Unauthenticated)
+                .detail("The refresh token is not valid, was used before, or its session has ended. Log in again."),
+            RefreshError::Sign(error) => error.into(),
+            RefreshError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ChangePasswordError> for Problem {
+    fn from(error: ChangePasswordError) -> Self {
+        match error {
+            ChangePasswordError::Unchanged => Self::invalid_field("newPassword", error),
+            ChangePasswordError::WrongPassword => {
+                Self::new(Code::InvalidCredentials).detail("The old password is wrong.")
+            }
+            ChangePasswordError::Hash(error) => error.into(),
+            ChangePasswordError::Store(error) => error.into(),
+        }
+    }
+}
