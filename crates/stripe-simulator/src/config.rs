@@ -61,6 +61,9 @@ pub struct SimulatorConfig {
     pub webhook_endpoints: Vec<WebhookTarget>,
     /// How failed deliveries are repeated.
     pub webhook_retry: WebhookRetry,
+    /// Whether signatures go by the simulator's clock instead of real time: for a shop whose clock is moved along with
+    /// it, and which would find them stale otherwise.
+    pub signs_by_own_clock: bool,
     /// The shop's name on the payment page.
     pub shop_name: String,
 }
@@ -74,6 +77,7 @@ impl Default for SimulatorConfig {
             api_version: ApiVersion::default(),
             webhook_endpoints: Vec::new(),
             webhook_retry: WebhookRetry::default(),
+            signs_by_own_clock: false,
             shop_name: "Ironcart".to_owned(),
         }
     }

@@ -48,7 +48,7 @@ pub struct DeliveryAttempt {
     pub error: Option<String>,
     /// The first 4 KiB of the shop's answer.
     pub answer: Option<String>,
-    /// Unix seconds of real time, as signed.
+    /// Unix seconds, as signed.
     pub sent_at: i64,
     /// Milliseconds until the answer or the failure.
     pub took_ms: u64,

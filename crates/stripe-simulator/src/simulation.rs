@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 
 use crate::account::event::{Cause, Endpoint};
 use crate::account::{Account, Operation};
-use crate::clock::SimulatedClock;
+use crate::clock::{SimulatedClock, wall_seconds};
 use crate::config::{SimulatorConfig, WebhookRetry, WebhookTarget};
 use crate::faults::Faults;
 use crate::idempotency::IdempotencyKeys;
@@ -24,6 +24,7 @@ pub(crate) struct Settings {
     /// Without a slash at the end.
     pub(crate) base_url: String,
     pub(crate) webhook_retry: WebhookRetry,
+    pub(crate) signs_by_own_clock: bool,
     pub(crate) shop_name: String,
 }
 
@@ -80,12 +81,18 @@ impl Simulation {
                 api_version: config.api_version,
                 base_url,
                 webhook_retry: config.webhook_retry,
+                signs_by_own_clock: config.signs_by_own_clock,
                 shop_name: config.shop_name,
             },
             wake: Notify::new(),
             http,
             runtime,
         }
+    }
+
+    /// The time that a signature bears, in Unix seconds.
+    pub(crate) fn signing_time(&self) -> i64 {
+        if self.settings.signs_by_own_clock { self.clock.now() } else { wall_seconds() }
     }
 
     /// Looks at or changes the state, without regard to time.

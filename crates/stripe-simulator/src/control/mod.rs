@@ -399,7 +399,8 @@ impl Control {
         self.simulation.with_world(|world| world.latency = latency);
     }
 
-    /// Moves the clock: sessions expire, idempotency keys age, and `created` follows. Signatures keep real time.
+    /// Moves the clock: sessions expire, idempotency keys age, and `created` follows. Signatures keep real time unless
+    /// [`SimulatorConfig::signs_by_own_clock`](crate::SimulatorConfig::signs_by_own_clock) is set.
     pub fn advance_clock(&self, seconds: i64) {
         self.simulation.clock.advance(seconds);
         self.operate(|_| ());

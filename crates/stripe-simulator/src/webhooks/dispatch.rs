@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::account::shelf::Shelved;
-use crate::clock::wall_seconds;
 use crate::journal::DeliveryAttempt;
 use crate::simulation::Simulation;
 use crate::webhooks::outbox::Job;
@@ -83,7 +82,7 @@ pub(crate) async fn attempt(
         Some((event.kind, endpoint.url.clone(), endpoint.secret.clone(), body))
     })?;
     let started = Instant::now();
-    let sent_at = wall_seconds();
+    let sent_at = simulation.signing_time();
     let signature = sign_payload(&secret, sent_at, body.as_bytes());
     let outcome = post(&simulation.http, &url, signature, body).await;
     let mut attempt = DeliveryAttempt {
