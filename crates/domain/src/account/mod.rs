@@ -16,6 +16,8 @@ mod role;
 mod secret;
 mod service;
 mod set_password;
+#[cfg(test)]
+mod tests;
 mod token;
 mod update_user;
 mod user;
