@@ -1,0 +1,119 @@
+//! A migrated database per test, its pool, and short cuts past the repositories.
+
+#![allow(clippy::expect_used, clippy::missing_panics_doc, reason = "what fails here fails the test")]
+
+use adapters_postgres::{DatabaseUrl, PgPool, PoolConfig, migrations};
+use app::dev_postgres::test_cluster::{TestCluster, TestDatabase};
+use diesel::QueryableByName;
+use diesel::sql_types::{BigInt, Text};
+use diesel_async::RunQueryDsl;
+use domain::id::UserId;
+use uuid::Uuid;
+
+/// A database of one test and a pool on it.
+#[derive(Debug)]
+pub struct Database {
+    /// The pool.
+    pub pool: PgPool,
+    /// Its address.
+    pub url: DatabaseUrl,
+    // Goes last: the database is dropped with it.
+    database: TestDatabase,
+}
+
+impl Database {
+    /// A migrated database, with at most 8 connections.
+    pub async fn migrated() -> Self {
+        Self::with_pool(|_| ()).await
+    }
+
+    /// A migrated database with a pool to one's liking.
+    pub async fn with_pool(configure: impl FnOnce(&mut PoolConfig)) -> Self {
+        let migrate = async |url: String| {
+            migrations::migrate(&url.parse().expect("the cluster gives good addresses")).await.map(drop)
+        };
+        let cluster = TestCluster::acquire().await.expect("a test server");
+        let database = cluster.database(migrations::FINGERPRINT, migrate).await.expect("a test database");
+        Self::on(database, configure)
+    }
+
+    /// A database without any table.
+    pub async fn empty() -> Self {
+        let cluster = TestCluster::acquire().await.expect("a test server");
+        let leave_empty = async |_| Ok::<_, std::fmt::Error>(());
+        let database = cluster.database("empty", leave_empty).await.expect("a test database");
+        Self::on(database, |_| ())
+    }
+
+    fn on(database: TestDatabase, configure: impl FnOnce(&mut PoolConfig)) -> Self {
+        let url: DatabaseUrl = database.url().parse().expect("the cluster gives good addresses");
+        let mut config = PoolConfig { max_connections: 8, ..PoolConfig::new(url.clone()) };
+        configure(&mut config);
+        Self { pool: PgPool::new(config), url, database }
+    }
+
+    /// The address as `DATABASE_URL` takes it.
+    #[must_use]
+    pub fn url_text(&self) -> &str {
+        self.database.url()
+    }
+
+    /// Runs a statement.
+    pub async fn run_sql(&self, sql: &str) -> diesel::QueryResult<usize> {
+        let mut connection = self.pool.get().await.expect("a connection");
+        diesel::sql_query(sql).execute(&mut connection).await
+    }
+
+    /// The one number of a query whose column is named `n`.
+    pub async fn number(&self, sql: &str) -> i64 {
+        let mut connection = self.pool.get().await.expect("a connection");
+        let row: Number = diesel::sql_query(sql).get_result(&mut connection).await.expect(sql);
+        row.n
+    }
+
+    /// The texts of a query whose column is named `t`.
+    pub async fn texts(&self, sql: &str) -> Vec<String> {
+        let mut connection = self.pool.get().await.expect("a connection");
+        let rows: Vec<Line> = diesel::sql_query(sql).load(&mut connection).await.expect(sql);
+        rows.into_iter().map(|row| row.t).collect()
+    }
+
+    /// A customer who can't log in.
+    pub async fn customer(&self) -> UserId {
+        self.user("CUSTOMER").await
+    }
+
+    /// An admin who can't log in.
+    pub async fn admin(&self) -> UserId {
+        self.user("ADMIN").await
+    }
+
+    async fn user(&self, role: &str) -> UserId {
+        let id = new_uuid();
+        let insert = format!(
+            "INSERT INTO users (id, email, password_hash, role, created_at)
+             VALUES ('{id}', '{id}@example.com', '$argon2id$none', '{role}', '2026-01-01T00:00:00Z')"
+        );
+        self.run_sql(&insert).await.expect("a user");
+        id.into()
+    }
+}
+
+#[derive(QueryableByName)]
+struct Number {
+    #[diesel(sql_type = BigInt)]
+    n: i64,
+}
+
+#[derive(QueryableByName)]
+struct Line {
+    #[diesel(sql_type = Text)]
+    t: String,
+}
+
+/// A new id.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "tests mint ids without the port")]
+pub fn new_uuid() -> Uuid {
+    Uuid::now_v7()
+}
