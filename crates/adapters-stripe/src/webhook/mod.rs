@@ -40,6 +40,10 @@ impl EventReader for StripeWebhooks {
             .map_err(|cause| WebhookRejected::Signature(cause.to_string()))?;
         read_event(body)
     }
+
+    fn translate(&self, payload: &str) -> Result<ProviderEvent, WebhookRejected> {
+        read_event(payload.as_bytes())
+    }
 }
 
 /// What every event has. The rest stays text until its type is known, so nothing in it can spoil the reading.
