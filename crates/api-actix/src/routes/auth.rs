@@ -195,3 +195,6 @@ impl From<ChangePasswordError> for Problem {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
