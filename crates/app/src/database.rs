@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use adapters_postgres::migrations::{self, MigrateError};
-use adapters_postgres::{DatabaseUrl, InvalidDatabaseUrl, PgPool, PoolConfig};
+use adapters_postgres::{InvalidDatabaseUrl, PgPool, PoolConfig};
 
 use crate::config::Settings;
 use crate::dev_postgres::{DevPostgres, DevPostgresConfig, DevPostgresError};
@@ -45,7 +45,7 @@ impl Database {
                 (server.url(PRIVATE_DATABASE), Some(server))
             }
         };
-        let mut config = PoolConfig::new(DatabaseUrl::parse(&url)?);
+        let mut config = PoolConfig::new(url.parse()?);
         config.max_connections = settings.database.max_connections;
         let database = Self { config, private };
         if database.private.is_some() {

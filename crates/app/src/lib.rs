@@ -1,5 +1,16 @@
 //! The binary: configuration, wiring, commands, background loops, the development PostgreSQL.
 
+pub mod background;
+pub mod cli;
 pub mod config;
+pub mod database;
 pub mod dev_postgres;
 pub mod environment;
+pub mod logging;
+pub mod password_prompt;
+pub mod seed_demo;
+pub mod serve;
+pub mod shop;
+pub mod system;
+mod welcome;
+pub mod with_test_postgres;

@@ -86,7 +86,7 @@ async fn serve_on(settings: &Settings, data: &Path, database: &Database) -> Resu
     let shop = Shop::start(parts).await?;
     tracing::info!(%address, "the shop is open");
     if database.is_private() {
-        Welcome { address, simulator: simulator.as_ref().map(StripeSimulator::base_url) }.print();
+        Welcome { address, simulator: simulator.as_ref().map(|simulator| simulator.base_url().to_owned()) }.print();
     }
     tokio::select! {
         _ = terminate.recv() => tracing::info!("SIGTERM: the shop closes"),
@@ -124,7 +124,7 @@ async fn payment_provider(
             simulator.control().set_webhook_endpoints(vec![WebhookTarget { url, secret: secret.clone() }]);
             let key = adapters_stripe::Secret::new("sk_test_simulator");
             let mut config = StripeConfig::new(key, vec![adapters_stripe::Secret::new(secret)]);
-            config.api_base = Some(simulator.base_url());
+            config.api_base = Some(simulator.base_url().to_owned());
             Ok((config, Some(simulator)))
         }
     }

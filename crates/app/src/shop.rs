@@ -74,6 +74,8 @@ pub struct UseCases {
     pub catalog: CatalogService,
     /// Carts.
     pub cart: CartService,
+    /// The one currency.
+    pub currency: Currency,
 }
 
 impl UseCases {
@@ -98,6 +100,7 @@ impl UseCases {
                 ids,
             },
             cart: CartService { carts: Arc::new(PgCarts::new(pool.clone(), parts.currency)), clock },
+            currency: parts.currency,
         })
     }
 }
@@ -118,7 +121,7 @@ impl Shop {
     /// Starts a shop; it serves when this returns.
     pub async fn start(parts: ShopParts) -> Result<Self, ShopStartError> {
         let pool = PgPool::new(parts.database.clone());
-        let UseCases { accounts, catalog, cart } = UseCases::new(&parts, &pool)?;
+        let UseCases { accounts, catalog, cart, .. } = UseCases::new(&parts, &pool)?;
         let webhooks = Arc::new(StripeWebhooks::new(&parts.stripe)?);
         let bell = ErrandBell::default();
         let orders = OrderService {

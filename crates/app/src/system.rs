@@ -27,3 +27,8 @@ impl Ids for SystemIds {
         Uuid::now_v7()
     }
 }
+
+/// 64 hexadecimal digits from the machine's random source, for secrets that last as long as the process.
+pub(crate) fn random_hex() -> String {
+    hex::encode(rand::random::<[u8; 32]>())
+}

@@ -22,6 +22,9 @@ pub const TEST_DATABASE_URL: &str = "IRONCART_TEST_DATABASE_URL";
 /// Databases of tests that were killed go after this many seconds; no test may run longer.
 const STALE_AFTER_SECONDS: u64 = 3600;
 
+/// So many templates are kept: those of the checkouts and suites that share the server.
+const TEMPLATES_KEPT: usize = 8;
+
 /// The advisory lock under which the template is made: "template" in ASCII.
 const TEMPLATE_LOCK: i64 = 0x7465_6d70_6c61_7465;
 
@@ -144,10 +147,12 @@ impl TestCluster {
         if copy(session, template, name).await? {
             return Ok(());
         }
-        for outdated in names_like(session, "ironcart_template_%").await? {
-            drop_database(session, &outdated).await?;
+        let templates = names_like(session, "ironcart_template_%").await?;
+        for oldest in templates.iter().skip(TEMPLATES_KEPT - 1) {
+            drop_database(session, oldest).await?;
         }
         let unfinished = format!("{template}_unfinished");
+        drop_database(session, &unfinished).await?;
         let created = session.create_database(&unfinished).await;
         created.map_err(statement("making the template"))?;
 
@@ -233,10 +238,11 @@ async fn execute(session: &Session, what: &'static str, text: &str) -> Result<()
     result.map_err(statement(what))
 }
 
+/// The newest first.
 async fn names_like(session: &Session, pattern: &str) -> Result<Vec<String>, TestClusterError> {
     let rows = session
         .client
-        .query("SELECT datname FROM pg_database WHERE datname LIKE $1", &[&pattern])
+        .query("SELECT datname FROM pg_database WHERE datname LIKE $1 ORDER BY oid DESC", &[&pattern])
         .await
         .map_err(statement("listing the databases"))?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
@@ -331,7 +337,7 @@ mod tests {
     async fn the_template_is_made_once_for_all_and_again_when_the_migrations_change() {
         let (data, keeper) = scratch().await;
         let runs = Arc::new(AtomicU32::new(0));
-        let database = |fingerprint: &'static str| {
+        let database = |fingerprint: String| {
             let (data, runs) = (data.path().to_owned(), Arc::clone(&runs));
             async move {
                 let cluster = TestCluster::private_in(data, None).await.unwrap();
@@ -339,15 +345,21 @@ mod tests {
                     runs.fetch_add(1, Ordering::Relaxed);
                     one_table(url)
                 };
-                cluster.database(fingerprint, counted).await.unwrap()
+                cluster.database(&fingerprint, counted).await.unwrap()
             }
         };
-        let first_four = tokio::join!(database("1"), database("1"), database("1"), database("1"));
+        let same = || database("1".to_owned());
+        let all = tokio::join!(same(), same(), same(), same());
         assert_eq!(runs.load(Ordering::Relaxed), 1);
-        let after_a_change = database("2").await;
+        database("2".to_owned()).await;
         assert_eq!(runs.load(Ordering::Relaxed), 2);
-        assert_eq!(count_of_databases(&keeper, "ironcart_template_%").await, 1);
-        drop((first_four, after_a_change));
+        drop((same().await, all));
+        assert_eq!(runs.load(Ordering::Relaxed), 2);
+
+        for change in 3..12 {
+            database(change.to_string()).await;
+        }
+        assert_eq!(count_of_databases(&keeper, "ironcart_template_%").await, TEMPLATES_KEPT);
     }
 
     #[tokio::test]
