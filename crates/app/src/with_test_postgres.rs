@@ -1,0 +1,59 @@
+//! Runs a command, such as the whole test suite, with one PostgreSQL for tests beside it from start to end.
+//!
+//! Without it every test process starts or adopts the server by itself, which is right as well, only slower.
+
+use std::ffi::{OsStr, OsString};
+use std::process::ExitStatus;
+
+use tokio::process::{Child, Command};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::dev_postgres::test_cluster::{TEST_DATABASE_URL, TestCluster, TestClusterError};
+
+/// Why the command did not run.
+#[derive(Debug, thiserror::Error)]
+pub enum WithTestPostgresError {
+    /// There is no server.
+    #[error(transparent)]
+    Cluster(#[from] TestClusterError),
+    /// The program could not be started or waited for.
+    #[error("running {program:?} failed: {source}")]
+    Command {
+        /// The program.
+        program: OsString,
+        /// What the system answered.
+        source: std::io::Error,
+    },
+}
+
+/// Runs `program` with `IRONCART_TEST_DATABASE_URL` set, and gives back how it ended.
+///
+/// Interrupts reach the program from the terminal itself; a SIGTERM is handed on. Either way it is waited for, so that
+/// the server goes last.
+pub async fn run(program: &OsStr, arguments: &[OsString]) -> Result<ExitStatus, WithTestPostgresError> {
+    let cluster = TestCluster::acquire().await?;
+    let failed = |source| WithTestPostgresError::Command { program: program.to_owned(), source };
+    let child = Command::new(program).args(arguments).env(TEST_DATABASE_URL, cluster.url()).spawn();
+    wait(child.map_err(failed)?).await.map_err(failed)
+}
+
+async fn wait(mut child: Child) -> std::io::Result<ExitStatus> {
+    let mut terminated = signal(SignalKind::terminate())?;
+    // Listening is enough for this process not to end before the other.
+    let mut interrupted = signal(SignalKind::interrupt())?;
+    loop {
+        tokio::select! {
+            status = child.wait() => return status,
+            _ = terminated.recv() => hand_on_sigterm(&child).await?,
+            _ = interrupted.recv() => {}
+        }
+    }
+}
+
+async fn hand_on_sigterm(child: &Child) -> std::io::Result<()> {
+    // The program may have ended just now.
+    if let Some(pid) = child.id() {
+        Command::new("kill").args(["-TERM", &pid.to_string()]).status().await?;
+    }
+    Ok(())
+}
