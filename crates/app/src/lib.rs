@@ -8,6 +8,7 @@ pub mod dev_postgres;
 pub mod environment;
 pub mod logging;
 pub mod password_prompt;
+pub mod run;
 pub mod seed_demo;
 pub mod serve;
 pub mod shop;

@@ -18,7 +18,7 @@ use crate::config::{Secret, Settings, StripeSettings, development_jwt_secret};
 use crate::database::{Database, DatabaseError};
 use crate::dev_postgres::DevPostgresError;
 use crate::seed_demo::{self, SeedError};
-use crate::shop::{Shop, ShopParts, ShopStartError, UseCases};
+use crate::shop::{CoreParts, Shop, ShopParts, ShopStartError, UseCases};
 use crate::system::{SystemClock, SystemIds};
 use crate::welcome::Welcome;
 
@@ -78,12 +78,19 @@ async fn serve_on(settings: &Settings, data: &Path, database: &Database) -> Resu
     let listener = listen(settings.server.address)?;
     let address = listener.local_addr()?;
     let (stripe, simulator) = payment_provider(&settings.stripe, address).await?;
-    let parts = shop_parts(settings, data, database, listener, stripe)?;
+    let core = core_parts(settings, data)?;
     if database.is_private() {
-        let use_cases = UseCases::new(&parts, &database.pool())?;
+        let use_cases = UseCases::new(&core, &database.pool()).map_err(ShopStartError::from)?;
         seed_demo::seed_if_empty(&use_cases).await?;
     }
-    let shop = Shop::start(parts).await?;
+    let shop = Shop::start(ShopParts {
+        listener,
+        database: database.config.clone(),
+        stripe,
+        orders: order_policy(settings),
+        sweep_interval: settings.orders.sweep_interval,
+        core,
+    })?;
     tracing::info!(%address, "the shop is open");
     if database.is_private() {
         Welcome { address, simulator: simulator.as_ref().map(|simulator| simulator.base_url().to_owned()) }.print();
@@ -130,32 +137,21 @@ async fn payment_provider(
     }
 }
 
-/// What the settings make of a shop.
-pub(crate) fn shop_parts(
-    settings: &Settings,
-    data: &Path,
-    database: &Database,
-    listener: TcpListener,
-    stripe: StripeConfig,
-) -> Result<ShopParts, ServeError> {
+/// What the settings make of the use cases that need no provider.
+pub(crate) fn core_parts(settings: &Settings, data: &Path) -> Result<CoreParts, ServeError> {
     let secret = match &settings.auth.jwt_secret {
         Some(secret) => secret.clone(),
         None => development_jwt_secret(data).map_err(ServeError::DevelopmentSecret)?,
     };
     let previous = settings.auth.previous_jwt_secrets.iter().map(|secret| JwtSecret::new(secret.expose()));
-    Ok(ShopParts {
-        listener,
-        database: database.config.clone(),
-        stripe,
+    Ok(CoreParts {
         jwt_secret: JwtSecret::new(secret.expose())?,
         previous_jwt_secrets: previous.collect::<Result<_, _>>()?,
-        orders: order_policy(settings),
         accounts: AccountPolicy {
             access_ttl_seconds: whole_seconds(settings.auth.access_ttl),
             refresh_ttl_seconds: whole_seconds(settings.auth.refresh_ttl),
         },
         currency: settings.store.currency,
-        sweep_interval: settings.orders.sweep_interval,
         clock: Arc::new(SystemClock),
         ids: Arc::new(SystemIds),
     })

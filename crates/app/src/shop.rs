@@ -33,18 +33,24 @@ pub struct ShopParts {
     pub database: PoolConfig,
     /// Its payment provider.
     pub stripe: StripeConfig,
+    /// The rules of orders.
+    pub orders: OrderPolicy,
+    /// The pause between two sweeps.
+    pub sweep_interval: Duration,
+    /// What needs no provider.
+    pub core: CoreParts,
+}
+
+/// What the use cases are made of that need no provider.
+pub struct CoreParts {
     /// Signs access tokens.
     pub jwt_secret: JwtSecret,
     /// Accepted as well, while secrets are rotated.
     pub previous_jwt_secrets: Vec<JwtSecret>,
-    /// The rules of orders.
-    pub orders: OrderPolicy,
     /// The rules of logins.
     pub accounts: AccountPolicy,
     /// The one currency.
     pub currency: Currency,
-    /// The pause between two sweeps.
-    pub sweep_interval: Duration,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// New ids.
@@ -80,7 +86,7 @@ pub struct UseCases {
 
 impl UseCases {
     /// Puts the use cases that need no provider on their adapters.
-    pub fn new(parts: &ShopParts, pool: &PgPool) -> Result<Self, ShopStartError> {
+    pub fn new(parts: &CoreParts, pool: &PgPool) -> Result<Self, HasherSetupError> {
         let clock = Arc::clone(&parts.clock);
         let ids = Arc::clone(&parts.ids);
         Ok(Self {
@@ -118,25 +124,26 @@ impl Shop {
     /// How long work in flight may take to end when the shop stops (contract 5: exit within 30 s).
     const PATIENCE: Duration = Duration::from_secs(10);
 
-    /// Starts a shop; it serves when this returns.
-    pub async fn start(parts: ShopParts) -> Result<Self, ShopStartError> {
+    /// Starts a shop on the present runtime; it serves when this returns.
+    pub fn start(parts: ShopParts) -> Result<Self, ShopStartError> {
         let pool = PgPool::new(parts.database.clone());
-        let UseCases { accounts, catalog, cart, .. } = UseCases::new(&parts, &pool)?;
+        let UseCases { accounts, catalog, cart, .. } = UseCases::new(&parts.core, &pool)?;
+        let CoreParts { clock, ids, currency, .. } = parts.core;
         let webhooks = Arc::new(StripeWebhooks::new(&parts.stripe)?);
         let bell = ErrandBell::default();
         let orders = OrderService {
-            orders: Arc::new(PgOrders::new(pool.clone(), Arc::clone(&parts.ids), Arc::clone(&webhooks) as _)),
+            orders: Arc::new(PgOrders::new(pool.clone(), Arc::clone(&ids), Arc::clone(&webhooks) as _)),
             tasks: Arc::new(PgTasks::new(pool.clone())),
             gateway: Arc::new(StripeGateway::new(&parts.stripe)?),
             errands: Arc::new(bell.clone()),
-            clock: Arc::clone(&parts.clock),
-            ids: Arc::clone(&parts.ids),
+            clock,
+            ids: Arc::clone(&ids),
             policy: parts.orders,
         };
         let writes = Arc::new(Writes::on(Handle::current()));
         let shell = Shell {
-            shop: api_actix::application::Shop { currency: parts.currency },
-            ids: parts.ids,
+            shop: api_actix::application::Shop { currency },
+            ids,
             authenticator: Arc::new(accounts.clone()),
             readiness: Arc::new(SchemaReadiness(pool)),
             writes: Arc::clone(&writes),

@@ -138,10 +138,8 @@ mod tests {
     #[test]
     fn every_demo_product_keeps_the_rules_and_has_a_name_of_its_own() {
         assert!(CATALOGUE.len() >= 60);
-        let names: HashSet<String> = CATALOGUE
-            .iter()
-            .map(|demo| demo.product(Currency::USD).unwrap().name.as_str().to_lowercase())
-            .collect();
+        let names: HashSet<String> =
+            CATALOGUE.iter().map(|demo| demo.product(Currency::USD).unwrap().name.as_str().to_lowercase()).collect();
         assert_eq!(names.len(), CATALOGUE.len());
     }
 

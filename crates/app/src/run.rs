@@ -1,0 +1,226 @@
+//! What each command of the binary does, and how its end is told: exit code 0, or 1 and the reason on standard error.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use adapters_crypto::HasherSetupError;
+use adapters_postgres::PgProducts;
+use domain::account::{CreateAdmin, CreateAdminError, Email, SetPasswordError};
+use domain::catalog::ProductRepository as _;
+use domain::store::StoreError;
+
+use crate::cli::Command;
+use crate::config::{Settings, Stage};
+use crate::database::{Database, DatabaseError};
+use crate::environment::Environment;
+use crate::password_prompt::{PasswordError, new_password};
+use crate::seed_demo::{self, SeedError};
+use crate::serve::{self, ServeError, serve};
+use crate::shop::UseCases;
+use crate::{logging, with_test_postgres};
+
+/// Why a command did not do what it was asked for.
+#[derive(Debug, thiserror::Error)]
+enum CommandError {
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    #[error(transparent)]
+    Password(#[from] PasswordError),
+    #[error("passwords can't be hashed: {0}")]
+    Hasher(#[from] HasherSetupError),
+    #[error("{0} has an account already. To do: repeat with --promote to make it an admin with this password")]
+    EmailTaken(Email),
+    #[error("there is no account with the e-mail {0}")]
+    NoAccount(Email),
+    #[error("seed-demo is refused with APP_ENV=production: its passwords are known to everybody")]
+    DemoInProduction,
+    #[error(transparent)]
+    Seed(#[from] SeedError),
+    #[error("the database failed: {}", chain(.0))]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    TestPostgres(#[from] with_test_postgres::WithTestPostgresError),
+    #[error("the working directory can't be told: {0}")]
+    Directory(std::io::Error),
+}
+
+/// An error with the errors that caused it.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut told = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        told.push_str(": ");
+        told.push_str(&error.to_string());
+        cause = error.source();
+    }
+    told
+}
+
+/// Runs a command to its end.
+pub async fn run(command: Command) -> ExitCode {
+    let environment = Environment::of_process();
+    if let Command::WithTestPostgres { command } = &command {
+        return with_postgres(command).await;
+    }
+    let directory = match std::env::current_dir().map_err(CommandError::Directory) {
+        Ok(directory) => directory,
+        Err(error) => return fail(&error),
+    };
+    let settings = match Settings::load(&environment, &directory) {
+        Ok(settings) => settings,
+        Err(mistakes) => return fail(&mistakes),
+    };
+    if let Err(error) = logging::start(settings.stage, &settings.telemetry) {
+        return fail(&error);
+    }
+    let context = Context { environment, data: serve::data_folder(&directory), settings };
+    match context.run(command).await {
+        Ok(code) => code,
+        Err(error) => fail(&error),
+    }
+}
+
+fn fail(error: &dyn std::error::Error) -> ExitCode {
+    say(&format!("error: {}\n", chain(error)), &mut std::io::stderr());
+    ExitCode::FAILURE
+}
+
+/// A closed terminal is no reason to stop.
+fn say(text: &str, to: &mut dyn std::io::Write) {
+    let _closed = to.write_all(text.as_bytes()).and_then(|()| to.flush());
+}
+
+async fn with_postgres(command: &[std::ffi::OsString]) -> ExitCode {
+    let Some((program, arguments)) = command.split_first() else { return ExitCode::FAILURE };
+    match with_test_postgres::run(program, arguments).await {
+        // Ended by a signal: no code of its own.
+        Ok(status) => status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from),
+        Err(error) => fail(&CommandError::from(error)),
+    }
+}
+
+/// What commands work with.
+struct Context {
+    environment: Environment,
+    data: PathBuf,
+    settings: Settings,
+}
+
+impl Context {
+    async fn run(&self, command: Command) -> Result<ExitCode, CommandError> {
+        match command {
+            Command::Serve => serve(&self.settings, &self.data).await?,
+            Command::Migrate => self.migrate().await?,
+            Command::CreateAdmin { email, promote } => self.create_admin(email, promote).await?,
+            Command::SetPassword { email } => self.set_password(email).await?,
+            Command::SeedDemo => self.seed_demo().await?,
+            Command::CheckStock => return self.check_stock().await,
+            // It needs no settings and ran before they were read.
+            Command::WithTestPostgres { command } => return Ok(with_postgres(&command).await),
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn data(&self) -> &Path {
+        &self.data
+    }
+
+    async fn migrate(&self) -> Result<(), CommandError> {
+        let database = Database::open(&self.settings, self.data()).await?;
+        let applied = database.migrate().await.map_err(DatabaseError::from);
+        self.close(database).await?;
+        let told = match applied? {
+            applied if applied.is_empty() => "The schema is up to date.\n".to_owned(),
+            applied => format!("Applied {}.\n", applied.join(", ")),
+        };
+        say(&told, &mut std::io::stdout());
+        Ok(())
+    }
+
+    async fn create_admin(&self, email: Email, promote: bool) -> Result<(), CommandError> {
+        let password = new_password(&self.environment, email.as_str())?;
+        let command = CreateAdmin { email: email.clone(), password, promote };
+        let created = self.with_use_cases(async |cases| Ok(cases.accounts.create_admin(command).await)).await?;
+        match created {
+            Ok(user) => say(&format!("{} is an admin.\n", user.email.as_str()), &mut std::io::stdout()),
+            Err(CreateAdminError::EmailTaken) => return Err(CommandError::EmailTaken(email)),
+            Err(CreateAdminError::Hash(error)) => return Err(SeedError::from(error).into()),
+            Err(CreateAdminError::Store(error)) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    async fn set_password(&self, email: Email) -> Result<(), CommandError> {
+        let password = new_password(&self.environment, email.as_str())?;
+        let address = email.clone();
+        let set = self.with_use_cases(async |cases| Ok(cases.accounts.set_password(address, &password).await)).await?;
+        match set {
+            Ok(user) => {
+                let told = format!("The password of {} is set; its sessions have ended.\n", user.email.as_str());
+                say(&told, &mut std::io::stdout());
+            }
+            Err(SetPasswordError::NotFound) => return Err(CommandError::NoAccount(email)),
+            Err(SetPasswordError::Hash(error)) => return Err(SeedError::from(error).into()),
+            Err(SetPasswordError::Store(error)) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    async fn seed_demo(&self) -> Result<(), CommandError> {
+        if self.settings.stage == Stage::Production {
+            return Err(CommandError::DemoInProduction);
+        }
+        let seeded = self.with_use_cases(async |cases| Ok(seed_demo::seed(cases).await?)).await?;
+        let told = format!(
+            "Brought in {} products and {} accounts. Log in as {} or {} with the password {}.\n",
+            seeded.products,
+            seeded.accounts,
+            seed_demo::CUSTOMER_EMAIL,
+            seed_demo::ADMIN_EMAIL,
+            seed_demo::PASSWORD
+        );
+        say(&told, &mut std::io::stdout());
+        Ok(())
+    }
+
+    /// Contract 5: exit code 1 and the ids of the products on drift.
+    async fn check_stock(&self) -> Result<ExitCode, CommandError> {
+        let database = Database::open(&self.settings, self.data()).await?;
+        let products = PgProducts::new(database.pool(), self.settings.store.currency);
+        let drifted = products.drifted().await;
+        self.close(database).await?;
+        let drifted = drifted?;
+        if drifted.is_empty() {
+            say("Every product's stock is the sum of its ledger.\n", &mut std::io::stdout());
+            return Ok(ExitCode::SUCCESS);
+        }
+        let ids: String = drifted.iter().map(|id| format!("{id}\n")).collect();
+        say(&ids, &mut std::io::stdout());
+        say("error: the stock of these products differs from their ledger.\n", &mut std::io::stderr());
+        Ok(ExitCode::FAILURE)
+    }
+
+    /// Runs `work` on the use cases that need no provider, and gives the database back.
+    async fn with_use_cases<T>(
+        &self,
+        work: impl AsyncFnOnce(&UseCases) -> Result<T, CommandError>,
+    ) -> Result<T, CommandError> {
+        let database = Database::open(&self.settings, self.data()).await?;
+        let worked = match self.use_cases(&database) {
+            Ok(use_cases) => work(&use_cases).await,
+            Err(error) => Err(error),
+        };
+        self.close(database).await?;
+        worked
+    }
+
+    fn use_cases(&self, database: &Database) -> Result<UseCases, CommandError> {
+        Ok(UseCases::new(&serve::core_parts(&self.settings, self.data())?, &database.pool())?)
+    }
+
+    async fn close(&self, database: Database) -> Result<(), CommandError> {
+        Ok(database.close().await.map_err(DatabaseError::from)?)
+    }
+}
