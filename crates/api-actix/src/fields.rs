@@ -32,6 +32,16 @@ pub trait Request: Sized {
     }
 }
 
+/// The body of a route that takes none: nothing, or `{}`.
+#[derive(Debug, Clone, Copy)]
+pub struct NoFields;
+
+impl Request for NoFields {
+    fn read(_: &mut Fields) -> Option<Self> {
+        Some(Self)
+    }
+}
+
 /// One value as the client wrote it.
 #[derive(Debug, Clone, Copy)]
 pub enum Wire<'a> {
@@ -108,16 +118,25 @@ impl Fields {
     /// A field that may be absent; JSON's `null` and an empty query parameter count as absent.
     pub fn optional<T>(&mut self, name: &str, reader: impl FnOnce(Wire<'_>) -> Result<T, String>) -> Option<T> {
         let value = self.take(name)?;
-        let absent = match self.source {
-            Source::Query => value.is_empty(),
-            Source::Json | Source::NoBody => value == "null",
-        };
-        if absent { None } else { self.read(name, &value, reader) }
+        if self.is_absent(&value) { None } else { self.read(name, &value, reader) }
+    }
+
+    /// Whether a field is there, right or wrong, before it is read; for rules about which fields go together.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.values.iter().any(|(key, value)| key == name && !self.is_absent(value))
     }
 
     /// Records a rule that several fields break together, or that a reader can't see.
     pub fn refuse(&mut self, name: &str, message: impl Display) {
         self.errors.push(FieldError { field: name.to_owned(), message: message.to_string() });
+    }
+
+    fn is_absent(&self, value: &str) -> bool {
+        match self.source {
+            Source::Query => value.is_empty(),
+            Source::Json | Source::NoBody => value == "null",
+        }
     }
 
     fn read<T>(&mut self, name: &str, value: &str, reader: impl FnOnce(Wire<'_>) -> Result<T, String>) -> Option<T> {

@@ -9,9 +9,11 @@ use actix_web::test::{TestRequest, init_service, try_call_service};
 use actix_web::web::ServiceConfig;
 use async_trait::async_trait;
 use domain::account::{Actor, AuthenticateError, Role};
-use domain::clock::Ids;
+use domain::clock::{Ids, MockClock};
 use domain::id::{SessionId, UserId};
 use domain::money::Currency;
+use domain::order::{MockErrandSignal, MockOrderRepository, MockTaskRepository, OrderService, sample};
+use domain::payment::MockPaymentGateway;
 use domain::store::StoreError;
 use serde_json::Value;
 use uuid::Uuid;
@@ -86,6 +88,8 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) headers: header::HeaderMap,
     pub(crate) body: Value,
+    /// The body as it came, for answers that are not JSON.
+    pub(crate) text: String,
 }
 
 impl Answer {
@@ -108,7 +112,20 @@ impl Answer {
 
 /// Sends one request to the routes that `api` mounts under `/api/v1`.
 pub(crate) async fn send(api: impl FnOnce(&mut ServiceConfig) + 'static, request: TestRequest) -> Answer {
-    let service = init_service(app(shell(), |_| {}, api)).await;
+    send_to(|_| {}, api, request).await
+}
+
+/// Sends one request to the routes that `open` mounts outside `/api/v1`, or with limits of their own.
+pub(crate) async fn send_open(open: impl FnOnce(&mut ServiceConfig) + 'static, request: TestRequest) -> Answer {
+    send_to(open, |_| {}, request).await
+}
+
+async fn send_to(
+    open: impl FnOnce(&mut ServiceConfig) + 'static,
+    api: impl FnOnce(&mut ServiceConfig) + 'static,
+    request: TestRequest,
+) -> Answer {
+    let service = init_service(app(shell(), open, api)).await;
     // What the server does with an error that no route caught, too.
     let response = match try_call_service(&service, request.to_request()).await {
         Ok(response) => response.into_parts().1.map_into_boxed_body(),
@@ -117,7 +134,24 @@ pub(crate) async fn send(api: impl FnOnce(&mut ServiceConfig) + 'static, request
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let bytes = to_bytes(response.into_body()).await.unwrap_or_default();
     let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-    Answer { status, headers, body }
+    Answer { status, headers, body, text: String::from_utf8_lossy(&bytes).into_owned() }
+}
+
+/// The use cases of orders on mocked ports, a minute after the sample orders were placed.
+pub(crate) fn order_service(orders: MockOrderRepository, gateway: MockPaymentGateway) -> OrderService {
+    let mut clock = MockClock::new();
+    clock.expect_now().return_const(sample::at(60));
+    let mut errands = MockErrandSignal::new();
+    errands.expect_wake().returning(|| ());
+    OrderService {
+        orders: Arc::new(orders),
+        tasks: Arc::new(MockTaskRepository::new()),
+        gateway: Arc::new(gateway),
+        errands: Arc::new(errands),
+        clock: Arc::new(clock),
+        ids: Arc::new(CountingIds::default()),
+        policy: sample::policy(),
+    }
 }
 
 /// `Authorization: Bearer <token>`.

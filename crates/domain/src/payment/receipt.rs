@@ -47,6 +47,18 @@ pub enum ExtraReason {
     Mismatch,
 }
 
+impl ExtraReason {
+    /// The contract's word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Late => "LATE",
+            Self::Second => "SECOND",
+            Self::Mismatch => "MISMATCH",
+        }
+    }
+}
+
 /// How a refund stands. A refund only moves forward, in this order (contract 3.6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RefundStatus {

@@ -1,0 +1,69 @@
+//! `POST /webhooks/stripe`: the provider's word, verified over its raw bytes before anything else looks at them
+//! (contract 3.4, 3.5 and 3.10).
+//!
+//! It has a body limit of its own and no rate limit, so it is mounted outside the scope that has both.
+
+#[cfg(test)]
+mod tests;
+
+use actix_web::HttpRequest;
+use actix_web::middleware::from_fn;
+use actix_web::web::{self, Data, Json, ServiceConfig};
+use domain::order::{EventOutcome, OrderService};
+use domain::payment::{EventReader, WebhookRejected};
+use serde::Serialize;
+
+use crate::access::Who;
+use crate::body::{RawBody, WEBHOOK_BODY_LIMIT_BYTES, read_body};
+use crate::problem::{Code, Problem};
+use crate::resource::resource;
+use crate::writes::Writes;
+
+const SIGNATURE: &str = "stripe-signature";
+
+/// Mounts the route.
+pub fn configure(config: &mut ServiceConfig) {
+    config.service(
+        web::scope("/api/v1/webhooks")
+            .wrap(from_fn(|request, next| read_body(WEBHOOK_BODY_LIMIT_BYTES, request, next)))
+            .service(resource("/stripe").post(Who::Anyone, receive)),
+    );
+}
+
+async fn receive(
+    request: HttpRequest,
+    RawBody(body): RawBody,
+    events: Data<dyn EventReader>,
+    orders: Data<OrderService>,
+    writes: Data<Writes>,
+) -> Result<Json<ReceivedBody>, Problem> {
+    let signature = request.headers().get(SIGNATURE).and_then(|signature| signature.to_str().ok());
+    let event = events.read(&body, signature, orders.clock.now())?;
+    let (id, kind) = (event.id.clone(), event.kind.clone());
+    let outcome = writes.run(async move { orders.receive(&event).await }).await?;
+    let status = match outcome {
+        EventOutcome::Recorded(status) => status.as_str(),
+        EventOutcome::Repeated => "REPEATED",
+    };
+    tracing::info!(event.id = %id, event.kind = kind, status, "an event of the provider's was received");
+    Ok(Json(ReceivedBody { received: true }))
+}
+
+/// What the provider wants to see.
+#[derive(Debug, Serialize)]
+struct ReceivedBody {
+    received: bool,
+}
+
+impl From<WebhookRejected> for Problem {
+    fn from(rejected: WebhookRejected) -> Self {
+        match rejected {
+            WebhookRejected::Signature(why) => {
+                Self::new(Code::WebhookSignatureInvalid).detail(format!("The Stripe-Signature is refused: {why}."))
+            }
+            WebhookRejected::Malformed(why) => {
+                Self::new(Code::MalformedRequest).detail(format!("The body is no event: {why}."))
+            }
+        }
+    }
+}
