@@ -1,8 +1,12 @@
 //! The routes of the contract, a file per resource.
 
+pub mod admin_orders;
 pub mod admin_users;
 pub mod auth;
+pub mod checkout_pages;
 pub mod health;
+pub mod orders;
+pub mod stripe_webhook;
 pub mod users;
 
 use std::sync::Arc;
@@ -32,7 +36,11 @@ pub struct Services {
 impl Services {
     /// Mounts what lies outside `/api/v1`, and what brings limits of its own: each route file adds itself here.
     pub fn mount_open(&self, config: &mut ServiceConfig) {
-        config.app_data(Data::new(self.orders.clone())).app_data(Data::from(Arc::clone(&self.events)));
+        config
+            .app_data(Data::new(self.orders.clone()))
+            .app_data(Data::from(Arc::clone(&self.events)))
+            .configure(stripe_webhook::configure)
+            .configure(checkout_pages::configure);
     }
 
     /// Mounts what lies under `/api/v1`: each route file adds itself here.
@@ -44,6 +52,8 @@ impl Services {
             .app_data(Data::new(self.orders.clone()))
             .configure(auth::configure)
             .configure(users::configure)
-            .configure(admin_users::configure);
+            .configure(admin_users::configure)
+            .configure(orders::configure)
+            .configure(admin_orders::configure);
     }
 }
