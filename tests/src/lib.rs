@@ -1,3 +1,13 @@
 //! Contract suites per port, races, and end-to-end tests on real parts.
+//!
+//! [`shop::TestShop`] is a whole shop for one test; [`actors`] act in it; [`invariants`] are checked when it closes.
 
+pub mod actors;
+pub mod clock;
 pub mod database;
+pub mod http;
+pub mod invariants;
+pub mod people;
+pub mod shop;
+pub mod wait;
+pub mod wire;
