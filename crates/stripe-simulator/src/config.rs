@@ -25,6 +25,8 @@ pub struct WebhookRetry {
     pub longest_pause: Duration,
     /// After this time no further try begins.
     pub give_up_after: Duration,
+    /// An endpoint that has not answered within this time has failed.
+    pub answer_within: Duration,
 }
 
 impl WebhookRetry {
@@ -36,12 +38,13 @@ impl WebhookRetry {
 }
 
 impl Default for WebhookRetry {
-    /// 0.5 s, 1 s, 2 s, … up to a minute, for three days.
+    /// 0.5 s, 1 s, 2 s, … up to a minute, for three days; 10 s for each answer.
     fn default() -> Self {
         Self {
             first_pause: Duration::from_millis(500),
-            longest_pause: Duration::from_secs(60),
-            give_up_after: Duration::from_secs(3 * 24 * 60 * 60),
+            longest_pause: Duration::from_mins(1),
+            give_up_after: Duration::from_hours(72),
+            answer_within: Duration::from_secs(10),
         }
     }
 }
@@ -64,6 +67,9 @@ pub struct SimulatorConfig {
     /// Whether signatures go by the simulator's clock instead of real time: for a shop whose clock is moved along with
     /// it, and which would find them stale otherwise.
     pub signs_by_own_clock: bool,
+    /// Most calls of the API per second; more are answered 429 `rate_limit`. `None` is no limit; Stripe's own are about
+    /// 100 live and 25 in a sandbox.
+    pub rate_limit: Option<u32>,
     /// The shop's name on the payment page.
     pub shop_name: String,
 }
@@ -78,6 +84,7 @@ impl Default for SimulatorConfig {
             webhook_endpoints: Vec::new(),
             webhook_retry: WebhookRetry::default(),
             signs_by_own_clock: false,
+            rate_limit: None,
             shop_name: "Ironcart".to_owned(),
         }
     }

@@ -122,6 +122,15 @@ impl ApiError {
         error
     }
 
+    pub(crate) fn rate_limited() -> Self {
+        Self::new(
+            429,
+            ErrorKind::InvalidRequest,
+            "Request rate limit exceeded. Repeat the request later, with growing pauses.",
+        )
+        .code("rate_limit")
+    }
+
     pub(crate) fn internal() -> Self {
         Self::new(500, ErrorKind::Api, "An unknown error occurred. (The simulator was told to answer so.)")
     }

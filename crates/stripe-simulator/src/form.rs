@@ -51,13 +51,12 @@ impl Node {
         };
         let name = if head.is_empty() { next_index(entries, rest) } else { head.to_owned() };
         let position = entries.iter().position(|(existing, _)| *existing == name);
-        let entry = match position {
-            Some(position) => &mut entries[position].1,
-            None => {
-                entries.push((name, Self::empty()));
-                let last = entries.len() - 1;
-                &mut entries[last].1
-            }
+        let entry = if let Some(position) = position {
+            &mut entries[position].1
+        } else {
+            entries.push((name, Self::empty()));
+            let last = entries.len() - 1;
+            &mut entries[last].1
         };
         if rest.is_empty() {
             *entry = Self::Text(value.into_owned());

@@ -14,6 +14,7 @@ pub(crate) fn new_session_id() -> String {
 }
 
 /// Random letters and digits.
+#[expect(clippy::disallowed_methods, reason = "the simulator is a world of its own: this is where its ids come from")]
 pub(crate) fn token(length: usize) -> String {
     rand::rng().sample_iter(Alphanumeric).take(length).map(char::from).collect()
 }

@@ -46,6 +46,7 @@ mod ids;
 mod journal;
 mod page;
 mod params;
+mod rate;
 mod server;
 mod simulation;
 mod version;

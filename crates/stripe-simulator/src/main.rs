@@ -22,11 +22,18 @@ struct Arguments {
     #[arg(long)]
     public_url: Option<String>,
     /// Send events to this plain http:// address; repeatable.
-    #[arg(long = "webhook-url", requires = "webhook_secrets")]
+    #[arg(long = "webhook-url", requires = "webhook_secrets", value_parser = parse_webhook_url)]
     webhook_urls: Vec<String>,
     /// Sign events with this secret; one for each --webhook-url, in the same order.
     #[arg(long = "webhook-secret", value_parser = parse_secret)]
     webhook_secrets: Vec<String>,
+}
+
+fn parse_webhook_url(text: &str) -> Result<String, String> {
+    if text.starts_with("http://") {
+        return Ok(text.to_owned());
+    }
+    Err("a webhook address starts with http://: the simulator sends without TLS".to_owned())
 }
 
 fn parse_secret(text: &str) -> Result<String, String> {

@@ -35,7 +35,6 @@ fn matches_pattern(pattern: &str, path: &[&str]) -> bool {
     let mut parts = pattern.split('.');
     for &name in path {
         match parts.next() {
-            None => return false,
             Some("**") => return true,
             Some("*") => {}
             Some("#") => {
@@ -44,7 +43,7 @@ fn matches_pattern(pattern: &str, path: &[&str]) -> bool {
                 }
             }
             Some(part) if part == name => {}
-            Some(_) => return false,
+            None | Some(_) => return false,
         }
     }
     // An empty value may end early: it unsets the whole of what is below.

@@ -13,6 +13,7 @@ use crate::faults::Faults;
 use crate::idempotency::IdempotencyKeys;
 use crate::ids::new_id;
 use crate::journal::Journal;
+use crate::rate::RateLimit;
 use crate::version::ApiVersion;
 use crate::webhooks::outbox::Outbox;
 
@@ -37,6 +38,7 @@ pub(crate) struct World {
     pub(crate) faults: Faults,
     pub(crate) journal: Journal,
     pub(crate) latency: Duration,
+    pub(crate) rate: RateLimit,
 }
 
 impl World {
@@ -48,6 +50,7 @@ impl World {
             faults: Faults::default(),
             journal: Journal::default(),
             latency: Duration::ZERO,
+            rate: RateLimit::default(),
         }
     }
 }
@@ -74,7 +77,7 @@ impl Simulation {
         let clock = SimulatedClock::default();
         let endpoints = config.webhook_endpoints.into_iter().map(|target| endpoint(target, clock.now())).collect();
         Self {
-            world: Mutex::new(World::new(endpoints)),
+            world: Mutex::new(World { rate: RateLimit::new(config.rate_limit), ..World::new(endpoints) }),
             clock,
             settings: Settings {
                 api_key: config.api_key,

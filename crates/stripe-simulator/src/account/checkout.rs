@@ -33,7 +33,7 @@ impl Operation<'_> {
 
     /// Expires an open session; one that is not open is refused with its status.
     pub(crate) fn expire_session(&mut self, id: &str) -> Result<(), ApiError> {
-        self.require_open(id)?;
+        self.require_open(id, "expired")?;
         self.close_as_expired(id);
         Ok(())
     }
@@ -53,14 +53,14 @@ impl Operation<'_> {
         self.emit_session("checkout.session.expired", id);
     }
 
-    fn require_open(&self, id: &str) -> Result<&Session, ApiError> {
+    fn require_open(&self, id: &str, what: &str) -> Result<&Session, ApiError> {
         let session = self.account.session(id, "session")?;
         if session.status == SessionStatus::Open {
             return Ok(session);
         }
         Err(ApiError::refused(format!(
-            "Only Checkout Sessions with a status in [\"open\"] can be expired or paid. This Checkout Session has a \
-             status of `{}`.",
+            "Only Checkout Sessions with a status in [\"open\"] can be {what}. This Checkout Session has a status of \
+             `{}`.",
             session.status.as_str()
         )))
     }
@@ -76,7 +76,7 @@ impl Operation<'_> {
 
     /// Completes an open session with a method whose result comes later.
     pub(crate) fn complete_session_unpaid(&mut self, id: &str, terms: &PaymentTerms) -> Result<(), ApiError> {
-        let currency = self.require_open(id)?.currency.clone();
+        let currency = self.require_open(id, "paid")?.currency.clone();
         let intent = self.submit(id, terms, MethodKind::delayed(&currency))?;
         if let Some(intent) = self.account.intents.get_mut(&intent) {
             intent.status = IntentStatus::Processing;
@@ -150,7 +150,7 @@ impl Operation<'_> {
 
     /// The intent of an attempt to pay, made at the first one.
     fn submit(&mut self, id: &str, terms: &PaymentTerms, method: MethodKind) -> Result<String, ApiError> {
-        self.require_open(id)?;
+        self.require_open(id, "paid")?;
         let Some(session) = self.account.sessions.get_mut(id) else {
             return Err(ApiError::missing_resource("checkout.session", id, "session"));
         };

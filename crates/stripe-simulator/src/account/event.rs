@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use serde::Serialize;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::shelf::Shelved;
@@ -11,7 +13,8 @@ pub(crate) struct Event {
     pub(crate) id: String,
     pub(crate) created: i64,
     pub(crate) kind: &'static str,
-    pub(crate) object: Value,
+    /// The object as JSON text: a fraction of what the parsed value would take, and events are kept by the thousands.
+    pub(crate) object: Box<RawValue>,
     pub(crate) previous_attributes: Option<Value>,
     pub(crate) cause: Cause,
     /// Ids of the webhook endpoints that have not yet answered 2xx.
@@ -19,8 +22,9 @@ pub(crate) struct Event {
 }
 
 /// The request that led to an event; both empty for what happens by itself or on the payment page.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub(crate) struct Cause {
+    #[serde(rename = "id")]
     pub(crate) request_id: Option<String>,
     pub(crate) idempotency_key: Option<String>,
 }
@@ -35,23 +39,45 @@ impl Shelved for Event {
     }
 }
 
+/// An event on the wire.
+#[derive(Debug, Serialize)]
+pub(crate) struct Envelope<'a> {
+    id: &'a str,
+    object: &'static str,
+    api_version: &'a str,
+    created: i64,
+    data: EnvelopeData<'a>,
+    livemode: bool,
+    pending_webhooks: usize,
+    request: &'a Cause,
+    #[serde(rename = "type")]
+    kind: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+struct EnvelopeData<'a> {
+    object: &'a RawValue,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    previous_attributes: Option<&'a Value>,
+}
+
 impl Event {
-    pub(crate) fn to_json(&self, api_version: &str) -> Value {
-        let mut data = json!({ "object": self.object });
-        if let Some(previous) = &self.previous_attributes {
-            data["previous_attributes"] = previous.clone();
+    pub(crate) fn envelope<'a>(&'a self, api_version: &'a str) -> Envelope<'a> {
+        Envelope {
+            id: &self.id,
+            object: "event",
+            api_version,
+            created: self.created,
+            data: EnvelopeData { object: &self.object, previous_attributes: self.previous_attributes.as_ref() },
+            livemode: false,
+            pending_webhooks: self.undelivered.len(),
+            request: &self.cause,
+            kind: self.kind,
         }
-        json!({
-            "id": self.id,
-            "object": "event",
-            "api_version": api_version,
-            "created": self.created,
-            "data": data,
-            "livemode": false,
-            "pending_webhooks": self.undelivered.len(),
-            "request": { "id": self.cause.request_id, "idempotency_key": self.cause.idempotency_key },
-            "type": self.kind,
-        })
+    }
+
+    pub(crate) fn to_json(&self, api_version: &str) -> Value {
+        json!(self.envelope(api_version))
     }
 }
 

@@ -102,7 +102,14 @@ pub(crate) struct Operation<'a> {
 
 impl Operation<'_> {
     /// Records an event and queues its delivery to every endpoint that wants it.
-    fn emit(&mut self, kind: &'static str, object: Value, previous_attributes: Option<Value>) {
+    fn emit(&mut self, kind: &'static str, object: &Value, previous_attributes: Option<Value>) {
+        let object = match serde_json::value::to_raw_value(object) {
+            Ok(object) => object,
+            Err(error) => {
+                tracing::error!(%error, kind, "an event's object is no JSON");
+                return;
+            }
+        };
         let wanting: BTreeSet<String> = self
             .account
             .endpoints
@@ -128,42 +135,42 @@ impl Operation<'_> {
     fn emit_session(&mut self, kind: &'static str, id: &str) {
         if let Some(session) = self.account.sessions.get(id) {
             let object = session.to_json(self.api_version);
-            self.emit(kind, object, None);
+            self.emit(kind, &object, None);
         }
     }
 
     fn emit_intent(&mut self, kind: &'static str, id: &str) {
         if let Some(intent) = self.account.intents.get(id) {
             let object = intent.to_json();
-            self.emit(kind, object, None);
+            self.emit(kind, &object, None);
         }
     }
 
     fn emit_charge(&mut self, kind: &'static str, id: &str, previous: Option<Value>) {
         if let Some(charge) = self.account.charges.get(id) {
             let object = charge.to_json();
-            self.emit(kind, object, previous);
+            self.emit(kind, &object, previous);
         }
     }
 
     fn emit_refund(&mut self, kind: &'static str, id: &str, previous: Option<Value>) {
         if let Some(refund) = self.account.refunds.get(id) {
             let object = refund.to_json();
-            self.emit(kind, object, previous);
+            self.emit(kind, &object, previous);
         }
     }
 
     pub(crate) fn add_product(&mut self, product: Product) -> Value {
         let object = product.to_json();
         self.account.products.add(product);
-        self.emit("product.created", object.clone(), None);
+        self.emit("product.created", &object, None);
         object
     }
 
     pub(crate) fn add_price(&mut self, price: Price) -> Value {
         let object = price.to_json();
         self.account.prices.add(price);
-        self.emit("price.created", object.clone(), None);
+        self.emit("price.created", &object, None);
         object
     }
 }

@@ -27,7 +27,7 @@ impl Operation<'_> {
         let dispute_id = dispute.id.clone();
         let object = dispute.to_json();
         self.account.disputes.add(dispute);
-        self.emit("charge.dispute.created", object, None);
+        self.emit("charge.dispute.created", &object, None);
         self.emit_charge("charge.updated", &charge.id, Some(json!({ "disputed": false })));
         Ok(dispute_id)
     }
@@ -44,7 +44,7 @@ impl Operation<'_> {
         let warning_id = warning.id.clone();
         let object = warning.to_json();
         self.account.warnings.add(warning);
-        self.emit("radar.early_fraud_warning.created", object, None);
+        self.emit("radar.early_fraud_warning.created", &object, None);
         Ok(warning_id)
     }
 

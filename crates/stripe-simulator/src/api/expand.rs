@@ -123,9 +123,9 @@ fn resolve(account: &Account, version: &ApiVersion, object: &Value, field: &str)
     }
     let Some(id) = object[field].as_str() else { return Value::Null };
     let found = match id.split_once('_').map_or("", |(prefix, _)| prefix) {
-        "pi" => account.intents.get(id).map(|intent| intent.to_json()),
-        "ch" => account.charges.get(id).map(|charge| charge.to_json()),
-        "re" => account.refunds.get(id).map(|refund| refund.to_json()),
+        "pi" => account.intents.get(id).map(super::super::account::payment::PaymentIntent::to_json),
+        "ch" => account.charges.get(id).map(super::super::account::payment::Charge::to_json),
+        "re" => account.refunds.get(id).map(super::super::account::refund::Refund::to_json),
         "cs" => account.sessions.get(id).map(|session| session.to_json(version)),
         "prod" => product(account, object, id),
         "pm" => object["latest_charge"]
@@ -150,7 +150,7 @@ fn refunds(account: &Account, charge: &str) -> Value {
         .refunds
         .newest_first()
         .filter(|refund| refund.charge == charge)
-        .map(|refund| refund.to_json())
+        .map(super::super::account::refund::Refund::to_json)
         .collect();
     list_json(&format!("/v1/charges/{charge}/refunds"), data, false)
 }

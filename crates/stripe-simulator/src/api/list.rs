@@ -55,20 +55,20 @@ impl<'a> Page<'a> {
     /// The page's objects, and whether there are more beyond it.
     pub(crate) fn cut<'s, T: Shelved>(
         &self,
-        shelf: &'s Shelf<T>,
+        objects: &'s Shelf<T>,
         kind: &str,
         keep: impl Fn(&T) -> bool,
     ) -> Result<(Vec<&'s T>, bool), ApiError> {
         for (cursor, param) in [(self.starting_after, "starting_after"), (self.ending_before, "ending_before")] {
             if let Some(id) = cursor
-                && shelf.get(id).is_none()
+                && objects.get(id).is_none()
             {
                 return Err(ApiError::missing_resource(kind, id, param));
             }
         }
         let fits = |object: &&T| self.holds(object.created()) && keep(object);
         let mut page: Vec<&T> = if let Some(cursor) = self.ending_before {
-            shelf
+            objects
                 .oldest_first()
                 .skip_while(|object| object.id() != cursor)
                 .skip(1)
@@ -76,7 +76,7 @@ impl<'a> Page<'a> {
                 .take(self.limit + 1)
                 .collect()
         } else if let Some(cursor) = self.starting_after {
-            shelf
+            objects
                 .newest_first()
                 .skip_while(|object| object.id() != cursor)
                 .skip(1)
@@ -84,7 +84,7 @@ impl<'a> Page<'a> {
                 .take(self.limit + 1)
                 .collect()
         } else {
-            shelf.newest_first().filter(fits).take(self.limit + 1).collect()
+            objects.newest_first().filter(fits).take(self.limit + 1).collect()
         };
         let has_more = page.len() > self.limit;
         page.truncate(self.limit);
@@ -97,7 +97,9 @@ impl<'a> Page<'a> {
 
 /// A list object.
 pub(crate) fn list_json(url: &str, data: Vec<Value>, has_more: bool) -> Value {
-    json!({ "object": "list", "url": url, "has_more": has_more, "data": data })
+    let mut list = json!({ "object": "list", "url": url, "has_more": has_more });
+    list["data"] = Value::Array(data);
+    list
 }
 
 /// A list object with its expansions carried out.

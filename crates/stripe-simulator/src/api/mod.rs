@@ -11,7 +11,7 @@ mod refunds;
 mod sessions;
 mod webhook_endpoints;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -141,6 +141,9 @@ fn reply(decision: Decision, request_id: &str, version: &ApiVersion, key: Option
 
 fn admit(simulation: &Simulation, request: &Incoming, request_id: String) -> Result<Admitted, ApiError> {
     authenticate(simulation, request)?;
+    if !simulation.with_world(|world| world.rate.admits(Instant::now())) {
+        return Err(ApiError::rate_limited());
+    }
     let version = match request.header("stripe-version") {
         None => simulation.settings.api_version.clone(),
         Some(text) => {
@@ -225,14 +228,13 @@ async fn decide(simulation: &Simulation, admitted: &Admitted) -> Option<Decision
         Some((kind, FaultPhase::BeforeEffect)) => before_effect(kind, admitted).await,
         _ => None,
     };
-    let (decision, is_cut) = match early {
-        Some(early) => early,
-        None => {
-            let decision = execute(simulation, admitted);
-            match fault {
-                Some((kind, FaultPhase::AfterEffect)) => after_effect(kind, decision, admitted).await,
-                _ => (decision, false),
-            }
+    let (decision, is_cut) = if let Some(early) = early {
+        early
+    } else {
+        let decision = execute(simulation, admitted);
+        match fault {
+            Some((kind, FaultPhase::AfterEffect)) => after_effect(kind, decision, admitted).await,
+            _ => (decision, false),
         }
     };
     settle_key(simulation, admitted, &decision);

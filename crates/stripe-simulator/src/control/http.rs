@@ -175,6 +175,12 @@ struct Milliseconds {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+struct RateLimit {
+    per_second: Option<u32>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Seconds {
     seconds: i64,
 }
@@ -196,6 +202,7 @@ fn change(control: &Control, request: &Incoming, segments: &[&str]) -> Result<Va
         ["webhooks", "delay"] => control.delay_webhooks(Duration::from_millis(body::<Milliseconds>(request)?.ms)),
         ["faults"] => control.inject(body::<Fault>(request)?),
         ["faults", "clear"] => control.clear_faults(),
+        ["rate_limit"] => control.set_rate_limit(body::<RateLimit>(request)?.per_second),
         ["latency"] => control.set_latency(Duration::from_millis(body::<Milliseconds>(request)?.ms)),
         ["clock", "advance"] => control.advance_clock(body::<Seconds>(request)?.seconds),
         ["reset"] => control.reset(),

@@ -15,6 +15,7 @@ use crate::config::WebhookTarget;
 use crate::error::ApiError;
 use crate::faults::Fault;
 use crate::journal::{DeliveryAttempt, RecordedRequest};
+use crate::rate::RateLimit;
 use crate::simulation::Simulation;
 use crate::webhooks::dispatch;
 use crate::webhooks::outbox::Job;
@@ -252,19 +253,25 @@ impl Control {
     /// All payment intents, oldest first.
     #[must_use]
     pub fn payment_intents(&self) -> Vec<Value> {
-        self.operate(|operation| operation.account.intents.oldest_first().map(|intent| intent.to_json()).collect())
+        self.operate(|operation| {
+            operation.account.intents.oldest_first().map(super::account::payment::PaymentIntent::to_json).collect()
+        })
     }
 
     /// All charges, oldest first.
     #[must_use]
     pub fn charges(&self) -> Vec<Value> {
-        self.operate(|operation| operation.account.charges.oldest_first().map(|charge| charge.to_json()).collect())
+        self.operate(|operation| {
+            operation.account.charges.oldest_first().map(super::account::payment::Charge::to_json).collect()
+        })
     }
 
     /// All refunds, oldest first.
     #[must_use]
     pub fn refunds(&self) -> Vec<Value> {
-        self.operate(|operation| operation.account.refunds.oldest_first().map(|refund| refund.to_json()).collect())
+        self.operate(|operation| {
+            operation.account.refunds.oldest_first().map(super::account::refund::Refund::to_json).collect()
+        })
     }
 
     /// All events, oldest first.
@@ -399,6 +406,11 @@ impl Control {
         self.simulation.with_world(|world| world.latency = latency);
     }
 
+    /// Limits the calls of the API per second; more are answered 429 `rate_limit`.
+    pub fn set_rate_limit(&self, per_second: Option<u32>) {
+        self.simulation.with_world(|world| world.rate = RateLimit::new(per_second));
+    }
+
     /// Moves the clock: sessions expire, idempotency keys age, and `created` follows. Signatures keep real time unless
     /// [`SimulatorConfig::signs_by_own_clock`](crate::SimulatorConfig::signs_by_own_clock) is set.
     pub fn advance_clock(&self, seconds: i64) {
@@ -412,7 +424,7 @@ impl Control {
         self.simulation.clock.now()
     }
 
-    /// Forgets everything but the webhook endpoints, and sets the clock back to real time.
+    /// Forgets everything but the webhook endpoints, faults and limits too, and sets the clock back to real time.
     pub fn reset(&self) {
         self.simulation.reset();
     }

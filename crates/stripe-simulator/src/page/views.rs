@@ -99,35 +99,32 @@ fn payment_form(session: &Session, total: &str) -> String {
 }
 
 fn lines(items: &[LineItem]) -> String {
-    items
-        .iter()
-        .map(|item| {
-            let currency = &item.price.currency;
-            let unit = if item.quantity > 1 {
-                format!(" · {} each", display(item.price.unit_amount, currency))
-            } else {
-                String::new()
-            };
-            format!(
-                r#"<li>{picture}<div class="what"><span class="name">{name}</span><span class="quantity">Qty {quantity}{unit}</span></div><span class="amount">{amount}</span></li>"#,
-                picture = picture(item),
-                name = escape(&item.product.name),
-                quantity = item.quantity,
-                amount = display(item.total_minor(), currency),
-            )
-        })
-        .collect()
+    items.iter().map(line).collect()
+}
+
+fn line(item: &LineItem) -> String {
+    let currency = &item.price.currency;
+    let unit = if item.quantity > 1 {
+        format!(" · {} each", display(item.price.unit_amount, currency))
+    } else {
+        String::new()
+    };
+    format!(
+        r#"<li>{picture}<div class="what"><span class="name">{name}</span><span class="quantity">Qty {quantity}{unit}</span></div><span class="amount">{amount}</span></li>"#,
+        picture = picture(item),
+        name = escape(&item.product.name),
+        quantity = item.quantity,
+        amount = display(item.total_minor(), currency),
+    )
 }
 
 fn picture(item: &LineItem) -> String {
     let image = item.product.images.first().filter(|url| url.starts_with("http"));
-    match image {
-        Some(url) => format!(r#"<img src="{}" alt="" width="48" height="48">"#, escape(url)),
-        None => {
-            let initial =
-                item.product.name.chars().next().map_or_else(String::new, |first| first.to_uppercase().collect());
-            format!(r#"<span class="tile" aria-hidden="true">{}</span>"#, escape(&initial))
-        }
+    if let Some(url) = image {
+        format!(r#"<img src="{}" alt="" width="48" height="48">"#, escape(url))
+    } else {
+        let initial = item.product.name.chars().next().map_or_else(String::new, |first| first.to_uppercase().collect());
+        format!(r#"<span class="tile" aria-hidden="true">{}</span>"#, escape(&initial))
     }
 }
 
@@ -279,7 +276,7 @@ pub(crate) fn overview(shop: &str, sessions: &[(&Session, Stage)]) -> String {
 }
 
 fn overview_row(session: &Session, stage: &Stage) -> String {
-    let (class, state) = match stage {
+    let (class, word) = match stage {
         Stage::Open => ("open", "open"),
         Stage::Paid => ("good", "paid"),
         Stage::Awaiting => ("wait", "awaiting the bank"),
@@ -288,7 +285,7 @@ fn overview_row(session: &Session, stage: &Stage) -> String {
     };
     let short: String = session.id.chars().take(22).collect();
     format!(
-        r#"<tr><td><a href="/pay/c/{id}"><code>{short}…</code></a></td><td>{reference}</td><td><span class="state {class}">{state}</span></td><td class="number">{total}</td></tr>"#,
+        r#"<tr><td><a href="/pay/c/{id}"><code>{short}…</code></a></td><td>{reference}</td><td><span class="state {class}">{word}</span></td><td class="number">{total}</td></tr>"#,
         id = escape(&session.id),
         short = escape(&short),
         reference = escape(session.client_reference_id.as_deref().unwrap_or("–")),

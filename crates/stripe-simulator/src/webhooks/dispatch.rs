@@ -11,8 +11,6 @@ use crate::webhooks::signature::sign_payload;
 
 /// Deliveries under way at once.
 const MAX_IN_FLIGHT: usize = 16;
-/// An endpoint that has not answered by then has failed.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often due sessions are looked for when nothing else happens.
 const TICK: Duration = Duration::from_millis(250);
 /// As much of a shop's answer as is kept.
@@ -20,7 +18,7 @@ const ANSWER_KEPT_BYTES: usize = 4_096;
 
 /// The client for deliveries: redirects are failures, and no proxy is between us and a shop on this machine.
 pub(crate) fn delivery_client() -> Result<reqwest::Client, reqwest::Error> {
-    reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).timeout(ANSWER_TIMEOUT).no_proxy().build()
+    reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build()
 }
 
 /// Expires sessions and sends events until the task is dropped.
@@ -78,13 +76,13 @@ pub(crate) async fn attempt(
         let event = world.account.events.get(event_id)?;
         let endpoint = world.account.endpoints.iter().find(|endpoint| endpoint.id == endpoint_id)?;
         let version = endpoint.api_version.as_deref().unwrap_or(simulation.settings.api_version.as_str());
-        let body = event.to_json(version).to_string();
+        let body = serde_json::to_string(&event.envelope(version)).ok()?;
         Some((event.kind, endpoint.url.clone(), endpoint.secret.clone(), body))
     })?;
     let started = Instant::now();
     let sent_at = simulation.signing_time();
     let signature = sign_payload(&secret, sent_at, body.as_bytes());
-    let outcome = post(&simulation.http, &url, signature, body).await;
+    let outcome = post(simulation, &url, signature, body).await;
     let mut attempt = DeliveryAttempt {
         event_id: event_id.to_owned(),
         event_type: kind.to_owned(),
@@ -116,13 +114,15 @@ pub(crate) async fn attempt(
 }
 
 async fn post(
-    http: &reqwest::Client,
+    simulation: &Simulation,
     url: &str,
     signature: String,
     body: String,
 ) -> Result<(u16, String), reqwest::Error> {
-    let response = http
+    let response = simulation
+        .http
         .post(url)
+        .timeout(simulation.settings.webhook_retry.answer_within)
         .header("Content-Type", "application/json; charset=utf-8")
         .header("Cache-Control", "no-cache")
         .header("User-Agent", "Stripe/1.0 (+https://stripe.com/docs/webhooks)")

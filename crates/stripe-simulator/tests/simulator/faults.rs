@@ -74,6 +74,18 @@ async fn faults_can_be_called_off() {
 }
 
 #[tokio::test]
+async fn calls_over_the_rate_limit_are_429_and_leave_the_key_free() {
+    let stripe = Stripe::start().await;
+    stripe.control().set_rate_limit(Some(3));
+    for _ in 0..3 {
+        assert_eq!(stripe.get("/v1/refunds").await.status, 200);
+    }
+    stripe.post_keyed("k", SESSIONS, &order()).await.assert_error(429, "rate_limit");
+    stripe.control().set_rate_limit(None);
+    assert_eq!(stripe.post_keyed("k", SESSIONS, &order()).await.status, 200);
+}
+
+#[tokio::test]
 async fn latency_slows_every_call() {
     let stripe = Stripe::start().await;
     stripe.control().set_latency(Duration::from_millis(150));

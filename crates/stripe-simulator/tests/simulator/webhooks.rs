@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
-use stripe_simulator::{PayTerms, ReleaseOrder, SimulatorConfig};
+use stripe_simulator::{PayTerms, ReleaseOrder, SimulatorConfig, StripeSimulator, WebhookRetry, WebhookTarget};
 
 use crate::support::{Received, SECRET, Shop, Stripe, eventually};
 
@@ -91,6 +91,26 @@ async fn a_redirect_is_a_failure() {
     stripe.control().expire(&id).unwrap();
     eventually("a second try", || shop.received().len() >= 2).await;
     assert_eq!(stripe.control().deliveries()[0].status, Some(302));
+}
+
+#[tokio::test]
+async fn a_shop_that_does_not_answer_in_time_has_failed() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let target = WebhookTarget { url: format!("http://{}/", silent.local_addr().unwrap()), secret: SECRET.to_owned() };
+    let simulator = StripeSimulator::start(SimulatorConfig {
+        webhook_endpoints: vec![target],
+        webhook_retry: WebhookRetry { answer_within: Duration::from_millis(100), ..WebhookRetry::default() },
+        ..SimulatorConfig::default()
+    })
+    .await
+    .unwrap();
+    let stripe = Stripe { simulator, http: reqwest::Client::new() };
+    let id = stripe.open_session().await;
+    stripe.control().expire(&id).unwrap();
+    eventually("a try", || !stripe.control().deliveries().is_empty()).await;
+    let attempt = stripe.control().deliveries().remove(0);
+    assert!(attempt.status.is_none() && attempt.took_ms >= 100);
+    drop(silent);
 }
 
 #[tokio::test]
