@@ -10,8 +10,8 @@ use domain::clock::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// The longest cursor that is looked at, in characters.
-const MAX_LENGTH: usize = 1024;
+/// The longest cursor that is looked at, in characters; a product's name in it takes up to 3,000.
+const MAX_LENGTH: usize = 4096;
 
 /// Writes a position.
 #[must_use]
@@ -49,7 +49,7 @@ mod tests {
         let written = encode(&("name", 7_i64));
         assert_eq!(decode(&written), Some(("name".to_owned(), 7_i64)));
         assert_eq!(decode::<(i64, i64)>(&written), None);
-        for broken in ["", "!", "e30", "bnVsbA", "\u{0}", "W1tbW1tb", &written[1..], &"A".repeat(2000)] {
+        for broken in ["", "!", "e30", "bnVsbA", "\u{0}", "W1tbW1tb", &written[1..], &"A".repeat(5000)] {
             assert_eq!(decode::<(String, i64)>(broken), None, "{broken:?}");
         }
     }

@@ -3,9 +3,11 @@
 pub mod admin_orders;
 pub mod admin_users;
 pub mod auth;
+pub mod cart;
 pub mod checkout_pages;
 pub mod health;
 pub mod orders;
+pub mod products;
 pub mod stripe_webhook;
 pub mod users;
 
@@ -53,6 +55,8 @@ impl Services {
             .configure(auth::configure)
             .configure(users::configure)
             .configure(admin_users::configure)
+            .configure(products::configure)
+            .configure(cart::configure)
             .configure(orders::configure)
             .configure(admin_orders::configure);
     }
