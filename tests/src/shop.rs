@@ -18,7 +18,9 @@ use domain::fraud::FraudLimits;
 use domain::money::{Currency, Money};
 use domain::order::OrderPolicy;
 use serde_json::Value;
-use stripe_simulator::{Control, SimulatorConfig, StripeSimulator, WebhookRetry, WebhookTarget, sign_payload};
+use stripe_simulator::{
+    Control, Fault, FaultKind, FaultPhase, SimulatorConfig, StripeSimulator, WebhookRetry, WebhookTarget, sign_payload,
+};
 
 use crate::actors::{Admin, Customer};
 use crate::clock::TestClock;
@@ -45,6 +47,8 @@ pub struct Plan {
     pub instances: usize,
     /// Which signatures of events are accepted.
     pub webhook_secrets: Vec<String>,
+    /// The most connections of one instance to the database.
+    pub connections: u32,
     /// How many of the provider's events are expected to end as `FAILED`.
     pub failed_events: i64,
 }
@@ -78,6 +82,7 @@ impl Default for Plan {
             sweep_interval: Duration::from_millis(100),
             instances: 1,
             webhook_secrets: vec![WEBHOOK_SECRET.to_owned()],
+            connections: 8,
             failed_events: 0,
         }
     }
@@ -86,6 +91,7 @@ impl Default for Plan {
 /// A running shop. A test ends it with [`TestShop::close`]; one that forgets fails.
 pub struct TestShop {
     instances: Vec<Shop>,
+    addresses: Vec<SocketAddr>,
     plan: Plan,
     /// Speaks with the shop as nobody.
     pub anonymous: Http,
@@ -122,17 +128,19 @@ impl TestShop {
         let clock = Arc::new(TestClock::default());
         let anywhere = vec![SocketAddr::from(([127, 0, 0, 1], 0)); plan.instances];
         let instances = start(&anywhere, &plan, &database, &stripe, &clock);
-        let bases = instances.iter().map(|shop| format!("http://{}", shop.address()));
+        let addresses: Vec<SocketAddr> = instances.iter().map(Shop::address).collect();
+        let bases = addresses.iter().map(|address| format!("http://{address}"));
         let shop = Self {
             anonymous: Http::with(bases.collect()),
             instances,
+            addresses,
             plan,
             stripe,
             clock,
             is_closed: false,
             database,
         };
-        let url = format!("http://{}/api/v1/webhooks/stripe", shop.instances[0].address());
+        let url = format!("http://{}/api/v1/webhooks/stripe", shop.addresses[0]);
         let secret = shop.plan.webhook_secrets[0].clone();
         shop.provider().set_webhook_endpoints(vec![WebhookTarget { url, secret }]);
         shop
@@ -156,11 +164,17 @@ impl TestShop {
         self.provider().advance_clock(seconds);
     }
 
+    /// Stops all instances.
+    pub async fn stops(&mut self) {
+        for shop in std::mem::take(&mut self.instances) {
+            shop.stop().await.expect("a good end");
+        }
+    }
+
     /// Stops all instances and starts them anew at the same addresses, as after a deployment.
     pub async fn restarts(&mut self) {
-        let addresses: Vec<SocketAddr> = self.instances.iter().map(Shop::address).collect();
-        self.stop_instances().await;
-        self.instances = start(&addresses, &self.plan, &self.database, &self.stripe, &self.clock);
+        self.stops().await;
+        self.instances = start(&self.addresses, &self.plan, &self.database, &self.stripe, &self.clock);
     }
 
     // --- people -------------------------------------------------------------------------------------------------
@@ -206,6 +220,16 @@ impl TestShop {
     pub fn session_of(&self, order: &Order) -> String {
         let newest = self.sessions_of(order).pop().expect("a session of the order");
         newest["id"].as_str().expect("an id").to_owned()
+    }
+
+    /// The provider can't be reached: every connection to its API is cut.
+    pub fn provider_goes_down(&self) {
+        self.provider().inject(Fault::next(FaultKind::Cut, FaultPhase::BeforeEffect).times(usize::MAX));
+    }
+
+    /// The provider answers again.
+    pub fn provider_comes_back(&self) {
+        self.provider().clear_faults();
     }
 
     /// Delivers an event of one's own making, signed as the provider signs.
@@ -274,7 +298,7 @@ impl TestShop {
 
     async fn end(mut self, is_settled: bool) {
         self.is_closed = true;
-        self.stop_instances().await;
+        self.stops().await;
         let mut broken = invariants::of_any_moment(&self.database, &self.plan).await;
         if is_settled {
             broken.extend(invariants::of_settled(&self.database, self.provider()).await);
@@ -282,11 +306,6 @@ impl TestShop {
         assert!(broken.is_empty(), "the books are wrong:\n{}", broken.join("\n"));
     }
 
-    async fn stop_instances(&mut self) {
-        for shop in std::mem::take(&mut self.instances) {
-            shop.stop().await.expect("a good end");
-        }
-    }
 }
 
 impl Drop for TestShop {
@@ -314,7 +333,7 @@ fn start(
         config.limits = plan.calls.clone();
         let parts = ShopParts {
             listener: TcpListener::bind(address).expect("a port"),
-            database: PoolConfig { max_connections: 8, ..PoolConfig::new(database.url.clone()) },
+            database: PoolConfig { max_connections: plan.connections, ..PoolConfig::new(database.url.clone()) },
             stripe: config,
             orders: plan.orders.clone(),
             sweep_interval: plan.sweep_interval,
