@@ -121,6 +121,7 @@ impl Call<'_> {
     async fn send(&self, request: &RequestBuilder, key: Option<&str>) -> Result<Bytes, CallError> {
         let limits = &self.api.limits;
         let mut last = String::from("there was no time left to ask");
+        let mut was_cut_off = false;
         for tried in 1..=limits.max_tries {
             let Some(outcome) = self.try_once(request, key).await.map_err(CallError::Unavailable)? else { break };
             let asked_pause = match outcome {
@@ -133,11 +134,13 @@ impl Call<'_> {
                     Verdict::KeyRefused => return Err(key_refused(&reply)),
                     Verdict::Hopeless => return Err(CallError::Unavailable(unavailable(words(&reply)))),
                     Verdict::Again(pause) => {
+                        was_cut_off &= reply.is_conflict() || reply.is_failure();
                         last = words(&reply);
                         pause
                     }
                 },
                 Err(failure) => {
+                    was_cut_off = true;
                     last = failure.to_string();
                     None
                 }
@@ -148,6 +151,9 @@ impl Call<'_> {
                 break;
             }
             sleep(pause).await;
+        }
+        if was_cut_off {
+            self.api.circuit.gave_up();
         }
         tracing::warn!(path = request.path, reason = last, "Stripe could not be asked");
         Err(CallError::Unavailable(unavailable(last)))
@@ -170,6 +176,8 @@ impl Call<'_> {
         }
         let outcome = self.api.transport.exchange(request, key, self.api.limits.try_timeout.min(left)).await;
         match &outcome {
+            // It says only that an earlier request is still under way, perhaps one that hangs.
+            Ok(reply) if reply.is_conflict() => {}
             Ok(reply) if !reply.is_failure() => circuit.succeeded(),
             _ => circuit.failed(),
         }

@@ -27,14 +27,23 @@ pub(crate) struct Circuit {
 }
 
 enum State {
-    Closed { failures_in_a_row: u32 },
-    Open { probing: AbortHandle },
+    Closed {
+        failures_in_a_row: u32,
+        /// How long it stays open the next time. It doubles when a probe was answered and nobody was after it:
+        /// then only some of Stripe works, and each closing costs somebody a long wait.
+        next_cool_down: Duration,
+    },
+    Open {
+        probing: AbortHandle,
+    },
 }
 
 impl Circuit {
+    const LONGEST_COOL_DOWN: Duration = Duration::from_mins(1);
+
     pub(crate) fn new(failures_to_open: u32, cool_down: Duration, runtime: Handle, probe: Arc<Probe>) -> Self {
-        let state = Arc::new(Mutex::new(State::Closed { failures_in_a_row: 0 }));
-        Self { state, failures_to_open, cool_down, runtime, probe }
+        let closed = State::Closed { failures_in_a_row: 0, next_cool_down: cool_down };
+        Self { state: Arc::new(Mutex::new(closed)), failures_to_open, cool_down, runtime, probe }
     }
 
     /// Whether a request may be sent now.
@@ -47,21 +56,40 @@ impl Circuit {
 
     /// Stripe answered. An open circuit stays so: a late answer from before says nothing about now.
     pub(crate) fn succeeded(&self) {
-        if let State::Closed { failures_in_a_row } = &mut *lock(&self.state) {
+        if let State::Closed { failures_in_a_row, next_cool_down } = &mut *lock(&self.state) {
             *failures_in_a_row = 0;
+            *next_cool_down = self.cool_down;
         }
     }
 
-    /// Stripe failed, or did not answer.
+    /// Stripe failed, or did not answer a try.
     pub(crate) fn failed(&self) {
         let mut state = lock(&self.state);
-        let State::Closed { failures_in_a_row } = &mut *state else { return };
+        let State::Closed { failures_in_a_row, .. } = &mut *state else { return };
         *failures_in_a_row += 1;
-        if *failures_in_a_row < self.failures_to_open {
-            return;
+        if *failures_in_a_row >= self.failures_to_open {
+            self.open(&mut state);
         }
-        tracing::warn!(failures = *failures_in_a_row, "Stripe does not answer: the circuit opens");
-        let probing = probe_until_answered(Arc::clone(&self.state), Arc::clone(&self.probe), self.cool_down);
+    }
+
+    /// A whole call, with all its tries, got no answer: nobody else shall wait as long.
+    pub(crate) fn gave_up(&self) {
+        self.open(&mut lock(&self.state));
+    }
+
+    fn open(&self, state: &mut State) {
+        let State::Closed { next_cool_down: cool_down, .. } = *state else { return };
+        tracing::warn!(?cool_down, "Stripe does not answer: the circuit opens");
+        let closed_after = State::Closed {
+            failures_in_a_row: 0,
+            next_cool_down: cool_down.saturating_mul(2).min(Self::LONGEST_COOL_DOWN.max(self.cool_down)),
+        };
+        let (shared, probe) = (Arc::clone(&self.state), Arc::clone(&self.probe));
+        let probing = async move {
+            probe_until_answered(&*probe, cool_down).await;
+            tracing::info!("Stripe answers again: the circuit closes");
+            *lock(&shared) = closed_after;
+        };
         *state = State::Open { probing: self.runtime.spawn(probing).abort_handle() };
     }
 }
@@ -74,12 +102,10 @@ impl Drop for Circuit {
     }
 }
 
-async fn probe_until_answered(state: Arc<Mutex<State>>, probe: Arc<Probe>, cool_down: Duration) {
+async fn probe_until_answered(probe: &Probe, cool_down: Duration) {
     loop {
         tokio::time::sleep(cool_down).await;
         if probe().await {
-            tracing::info!("Stripe answers again: the circuit closes");
-            *lock(&state) = State::Closed { failures_in_a_row: 0 };
             return;
         }
     }
@@ -173,6 +199,31 @@ mod tests {
         circuit.failed();
         circuit.failed();
         assert_eq!(circuit.check(), Err(CircuitOpen));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_call_given_up_opens_it() {
+        let circuit = circuit(&Arc::default());
+        circuit.gave_up();
+        assert_eq!(circuit.check(), Err(CircuitOpen));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_stays_open_longer_while_only_probes_are_answered() {
+        let patient = Arc::<Patient>::default();
+        patient.alive.store(true, Ordering::SeqCst);
+        let circuit = circuit(&patient);
+        for cool_downs in [1, 2, 4, 8, 12, 12] {
+            circuit.gave_up();
+            after_cool_downs(cool_downs - 1).await;
+            assert_eq!(circuit.check(), Err(CircuitOpen), "before {cool_downs} cool-downs");
+            after_cool_downs(1).await;
+            assert_eq!(circuit.check(), Ok(()), "after {cool_downs} cool-downs");
+        }
+        circuit.succeeded();
+        circuit.gave_up();
+        after_cool_downs(1).await;
+        assert_eq!(circuit.check(), Ok(()), "an answer makes the next time short again");
     }
 
     #[tokio::test(start_paused = true)]

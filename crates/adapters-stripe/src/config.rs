@@ -50,9 +50,9 @@ impl StripeConfig {
 
 /// How long, how often and how many at once.
 ///
-/// The defaults fit together: three tries of 3 s with their pauses fill one call, and three failed tries open
-/// the circuit. So a Stripe that accepts connections and never answers costs the first call 9.5 s, and the
-/// following ones nothing.
+/// The defaults fit together: three tries that time out fill one call, and open the circuit. So a Stripe that
+/// accepts connections and never answers costs the first call 9.5 s, and the following ones nothing. The further
+/// tries are for answers that come at once, such as "the same key is in use".
 #[derive(Debug, Clone)]
 pub struct CallLimits {
     /// A call of the port ends by then, with all its requests, tries and pauses. At most 10 s: the port's rule.
@@ -70,7 +70,8 @@ pub struct CallLimits {
     pub requests_per_second: Option<u32>,
     /// So many failed tries in a row open the circuit.
     pub failures_to_open: u32,
-    /// So long after the circuit opened, and after each probe that failed, Stripe is probed.
+    /// So long after the circuit opened, and after each probe that failed, Stripe is probed; longer, up to a
+    /// minute, when it opens again before anybody got an answer.
     pub cool_down: Duration,
 }
 
@@ -79,8 +80,8 @@ impl Default for CallLimits {
         Self {
             call_timeout: Duration::from_millis(9_500),
             try_timeout: Duration::from_secs(3),
-            max_tries: 3,
-            first_pause: Duration::from_millis(400),
+            max_tries: 5,
+            first_pause: Duration::from_millis(300),
             max_concurrent: 32,
             requests_per_second: None,
             failures_to_open: 3,

@@ -77,6 +77,11 @@ impl Reply {
         self.status >= 500 && !self.replayed
     }
 
+    /// Whether an earlier request is in the way.
+    pub(crate) fn is_conflict(&self) -> bool {
+        self.status == 409
+    }
+
     /// What to make of it. `Stripe-Should-Retry` decides where Stripe sends it; without it 409, 429 and 5xx are
     /// worth another try.
     pub(crate) fn verdict(&self) -> Verdict {
