@@ -117,19 +117,17 @@ impl Operation<'_> {
             .filter(|endpoint| endpoint.wants(kind))
             .map(|endpoint| endpoint.id.clone())
             .collect();
-        let event = Event {
-            id: new_id("evt"),
+        let id = new_id("evt");
+        self.outbox.enqueue(&id, kind, &wanting);
+        self.account.events.add(Event {
+            id,
             created: self.now,
             kind,
             object,
             previous_attributes,
             cause: self.cause.clone(),
-            undelivered: wanting.clone(),
-        };
-        for endpoint in wanting {
-            self.outbox.enqueue(&event.id, kind, &endpoint);
-        }
-        self.account.events.add(event);
+            undelivered: wanting,
+        });
     }
 
     fn emit_session(&mut self, kind: &'static str, id: &str) {

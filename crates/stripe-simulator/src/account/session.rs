@@ -106,9 +106,10 @@ impl Session {
         }
     }
 
-    /// `success_url` with the session's id in its place.
+    /// `success_url` with the session's id in its place, escaped as a header needs it.
     pub(crate) fn return_url(&self) -> String {
-        self.success_url.replace("{CHECKOUT_SESSION_ID}", &self.id)
+        let address = self.success_url.replace("{CHECKOUT_SESSION_ID}", &self.id);
+        url::Url::parse(&address).map_or(address, String::from)
     }
 
     pub(crate) fn email(&self) -> Option<&str> {

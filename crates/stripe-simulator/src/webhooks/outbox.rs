@@ -1,6 +1,6 @@
 //! The queue of deliveries, and the tricks that tests play on it: hold, delay, drop, repeat.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 /// An event that one endpoint has still to be told.
@@ -48,11 +48,17 @@ pub(crate) struct Outbox {
 }
 
 impl Outbox {
-    /// Queues an event for an endpoint, unless a rule drops it.
-    pub(crate) fn enqueue(&mut self, event: &str, kind: &str, endpoint: &str) {
-        if self.is_dropped(kind) {
+    /// Queues an event for those who want it, unless a rule drops it.
+    pub(crate) fn enqueue(&mut self, event: &str, kind: &str, endpoints: &BTreeSet<String>) {
+        if endpoints.is_empty() || self.is_dropped(kind) {
             return;
         }
+        for endpoint in endpoints {
+            self.enqueue_for(event, endpoint);
+        }
+    }
+
+    fn enqueue_for(&mut self, event: &str, endpoint: &str) {
         let now = Instant::now();
         for copy in 0..self.rules.repeat {
             let job = Job {

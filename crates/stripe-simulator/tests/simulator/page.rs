@@ -69,6 +69,15 @@ async fn paying_returns_to_the_shop_with_the_sessions_id() {
 }
 
 #[tokio::test]
+async fn a_return_address_beyond_ascii_is_escaped() {
+    let stripe = Stripe::start().await;
+    let form = order_with("success_url", "https://shop.example/größe?session={CHECKOUT_SESSION_ID}");
+    let id = stripe.post("/v1/checkout/sessions", &form).await.id();
+    let (status, location) = press(&stripe, &id, "pay", EMAIL).await;
+    assert_eq!((status, location), (303, format!("https://shop.example/gr%C3%B6%C3%9Fe?session={id}")));
+}
+
+#[tokio::test]
 async fn a_declined_card_comes_back_to_the_page_with_a_notice() {
     let stripe = Stripe::start().await;
     let id = stripe.open_session().await;
