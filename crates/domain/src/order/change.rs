@@ -3,7 +3,7 @@
 use crate::clock::{Ids, Timestamp};
 use crate::id::{AttemptId, RefundRequestId, UserId};
 use crate::order::{Cancellation, CancelledBy, Flag, HistoryEntry, InvalidTransition, Order, OrderState, Party};
-use crate::payment::{Receipt, ReceiptKind, RefundStanding};
+use crate::payment::{Receipt, ReceiptKind};
 
 /// Something that must yet happen at the provider. It is stored in the transaction that decides it, and repeated
 /// until the provider's last word is known (contract 3.3 and 3.6).
@@ -111,11 +111,10 @@ impl OrderChange {
         self.order.payment = self.order.payment.follow(standing).unwrap_or(self.order.payment);
     }
 
-    /// Asks for what is left of the payment, unless it went back already or is on its way.
+    /// Asks for what is left of the payment: nothing, if it went back already or is on its way.
     pub(crate) fn refund_payment(&mut self, ids: &dyn Ids) {
         let payment = self.order.receipts.iter().position(|receipt| receipt.kind == ReceiptKind::Payment);
-        let under_way = |standing| matches!(standing, RefundStanding::Pending | RefundStanding::Full);
-        if let Some(receipt) = payment.filter(|at| !under_way(self.order.receipts[*at].standing())) {
+        if let Some(receipt) = payment {
             self.request_refund(receipt, ids);
         }
     }

@@ -4,11 +4,11 @@ use crate::account::Role;
 use crate::fraud::{CustomerStanding, FraudRefusal};
 use crate::order::sample::{
     CountingIds, TOTAL_MINOR, admin_id, at, attempt_id, cancel, cancelled, customer_id, every_state, hear, open,
-    open_request, paid, paid_with, refund, requested, session, stranger_id, unattempted, usd,
+    open_request, order_id, paid, paid_with, refund, requested, session, stranger_id, unattempted, usd,
 };
 use crate::order::{
     CancelOrder, CancelOrderError, CancelledBy, Errand, InvalidTransition, Order, OrderChange, OrderStatus, Party,
-    ProviderNews,
+    ProviderNews, RefundOrderMoney,
 };
 use crate::payment::{PaymentStatus, RefundStatus};
 use crate::text::CancelReason;
@@ -98,6 +98,14 @@ fn a_payment_that_went_back_or_is_on_its_way_is_not_refunded_again() {
         assert_eq!(change.errands, [], "{status:?}");
         assert!(change.restock, "{status:?}");
     }
+}
+
+#[test]
+fn a_refund_that_an_admin_asked_for_before_is_not_asked_for_again() {
+    let wish = RefundOrderMoney { order_id: order_id(), admin_id: admin_id(), at: at(20) };
+    let asked = wish.decide(paid(), &CountingIds::default()).unwrap().order;
+    let change = decide(&cancel(Role::Admin), asked.clone()).unwrap();
+    assert_eq!((change.errands, change.order.receipts), (vec![], asked.receipts));
 }
 
 #[test]
