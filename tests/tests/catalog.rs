@@ -461,6 +461,22 @@ async fn writes_are_parsed_once_per_connection() {
 }
 
 #[tokio::test]
+async fn filtered_lists_are_planned_for_their_filter_and_plain_ones_once() {
+    let shop = Catalogue::on(Database::with_pool(|config| config.max_connections = 1).await).await;
+    shop.create("Anvil", 100, 5, 0).await;
+    for text in ["anvil", "nothing", "vil"] {
+        shop.names(&search(text), ProductOrder::default(), 10).await;
+        shop.names(&ProductFilter::default(), ProductOrder::default(), 10).await;
+    }
+    let kept = async |pattern: &str| {
+        let count = format!("SELECT count(*) AS n FROM pg_prepared_statements WHERE statement LIKE '{pattern}'");
+        shop.database.number(&count).await
+    };
+    assert_eq!(kept("SELECT \"products\"%\"search_text\" LIKE%").await, 0);
+    assert_eq!(kept("SELECT \"products\"%\"archived_at\" IS NULL%").await, 1);
+}
+
+#[tokio::test]
 async fn a_sale_stays_within_its_page_of_the_table() {
     let shop = Catalogue::on(Database::with_pool(|config| config.max_connections = 1).await).await;
     let product = shop.create("Anvil", 100, 50, 0).await;

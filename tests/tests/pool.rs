@@ -98,6 +98,16 @@ async fn a_server_that_is_not_there_is_unavailable() {
 }
 
 #[tokio::test]
+async fn who_requires_tls_never_speaks_to_a_server_without_it() {
+    let database = Database::migrated().await;
+    let url = format!("{}?sslmode=require", database.url_text());
+    let mut config = PoolConfig::new(url.parse().unwrap());
+    config.acquire_timeout = Duration::from_millis(500);
+    let refused = run(&PgPool::new(config), "SELECT 1").await;
+    assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+}
+
+#[tokio::test]
 async fn waits_for_locks_and_long_statements_end_as_unavailable() {
     let database = Database::with_pool(|config| {
         config.lock_timeout = Duration::from_millis(100);

@@ -17,32 +17,41 @@ use diesel::QueryResult;
 use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 
-/// A statement whose prepared form is kept per connection; see the [module](self).
+/// A statement that says whether its prepared form is kept per connection; see the [module](self).
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Cached<Q>(Q);
+pub(crate) struct Prepared<Q> {
+    query: Q,
+    kept: bool,
+}
 
 /// Lets a connection keep the prepared form of `query`.
-pub(crate) const fn cached<Q>(query: Q) -> Cached<Q> {
-    Cached(query)
+pub(crate) const fn cached<Q>(query: Q) -> Prepared<Q> {
+    Prepared { query, kept: true }
 }
 
-impl<Q: QueryFragment<Pg>> QueryFragment<Pg> for Cached<Q> {
+/// Has `query` planned anew at each use, for what its binds are: a kept plan suits all values alike, which is
+/// wrong where one value finds three rows and another thousands.
+pub(crate) const fn planned_for_its_values<Q>(query: Q) -> Prepared<Q> {
+    Prepared { query, kept: false }
+}
+
+impl<Q: QueryFragment<Pg>> QueryFragment<Pg> for Prepared<Q> {
     fn walk_ast<'b>(&'b self, pass: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        self.0.walk_ast(pass)
+        self.query.walk_ast(pass)
     }
 
-    /// Safe, because the cache's key is the SQL text (there is no static id) together with the types of the binds.
+    /// Keeping is safe, because the cache's key is the SQL text (there is no static id) with the types of the binds.
     fn is_safe_to_cache_prepared(&self, _backend: &Pg) -> QueryResult<bool> {
-        Ok(true)
+        Ok(self.kept)
     }
 }
 
-impl<Q> QueryId for Cached<Q> {
+impl<Q> QueryId for Prepared<Q> {
     type QueryId = ();
 
     const HAS_STATIC_QUERY_ID: bool = false;
 }
 
-impl<Q: Query> Query for Cached<Q> {
+impl<Q: Query> Query for Prepared<Q> {
     type SqlType = Q::SqlType;
 }

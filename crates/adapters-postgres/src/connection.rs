@@ -2,10 +2,13 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection as _};
 use tokio_postgres::NoTls;
+use tokio_postgres::config::SslMode;
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// Where the database is: `postgres://user:password@host:port/name`. Shows no password when printed.
 #[derive(Clone)]
@@ -48,6 +51,9 @@ pub enum ConnectError {
     /// The server was not reached, or did not let us in.
     #[error("can't connect to the database: {}", with_cause(.0))]
     Refused(#[from] tokio_postgres::Error),
+    /// TLS could not be set up on our side.
+    #[error("can't set up TLS for the database connection: {0}")]
+    Tls(#[from] rustls::Error),
     /// The server does not take the shop's settings.
     #[error("can't set up the database connection: {0}")]
     Settings(#[from] diesel::result::Error),
@@ -103,11 +109,29 @@ impl SessionLimits {
 }
 
 /// Opens a connection with these limits. Its driver task lives on the runtime that calls this.
+///
+/// With `sslmode=require` in the URL it is encrypted, and the server must show a certificate for its name that a
+/// public authority signed. Otherwise it is plain, for servers on this machine or in a private network.
 pub(crate) async fn establish(url: &DatabaseUrl, limits: &SessionLimits) -> Result<AsyncPgConnection, ConnectError> {
-    let (client, connection) = url.0.connect(NoTls).await?;
-    let mut connection = AsyncPgConnection::try_from_client_and_connection(client, connection).await?;
+    let mut connection = if url.0.get_ssl_mode() == SslMode::Require {
+        let (client, connection) = url.0.connect(tls()?).await?;
+        AsyncPgConnection::try_from_client_and_connection(client, connection).await?
+    } else {
+        let (client, connection) = url.0.connect(NoTls).await?;
+        AsyncPgConnection::try_from_client_and_connection(client, connection).await?
+    };
     connection.batch_execute(&limits.sql()).await?;
     Ok(connection)
+}
+
+fn tls() -> Result<MakeRustlsConnect, rustls::Error> {
+    let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(MakeRustlsConnect::new(config))
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use domain::catalog::{ProductFilter, ProductOrder};
 use domain::page::PageLimit;
 
 use super::rows::ProductRow;
+use crate::cached::planned_for_its_values;
 use crate::schema::products;
 
 type Listed<'a> = products::BoxedQuery<'a, Pg, diesel::dsl::SqlTypeOf<diesel::dsl::AsSelect<ProductRow, Pg>>>;
@@ -19,7 +20,13 @@ pub(super) async fn page(
     limit: PageLimit,
 ) -> QueryResult<Vec<ProductRow>> {
     let live = products::table.select(ProductRow::as_select()).filter(products::archived_at.is_null()).into_boxed();
-    in_order(filtered(live, filter), order).limit(i64::from(limit.get()) + 1).load(connection).await
+    let query = in_order(filtered(live, filter), order).limit(i64::from(limit.get()) + 1);
+    if *filter == ProductFilter::default() {
+        query.load(connection).await
+    } else {
+        // How many products a filter lets through decides between its index and that of the order.
+        planned_for_its_values(query).load(connection).await
+    }
 }
 
 fn filtered<'a>(mut query: Listed<'a>, filter: &ProductFilter) -> Listed<'a> {
