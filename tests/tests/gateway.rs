@@ -318,9 +318,14 @@ async fn a_session_closed_while_it_is_paid_ends_one_way() {
         let id = provider.open().await;
         let (gateway, closed) = (Arc::clone(&provider.gateway), id.clone());
         let closing = tokio::spawn(async move { gateway.close_session(&closed).await });
-        tokio::time::sleep(Duration::from_micros(round * 40)).await;
-        let payment = provider.control().pay(id.as_str(), PayTerms::default());
-        match closing.await.unwrap().unwrap() {
+        let (control, paid) = (provider.control().clone(), id.clone());
+        let paying = tokio::spawn(async move {
+            // From at once to certainly too late.
+            tokio::time::sleep(Duration::from_millis(round % 5)).await;
+            control.pay(paid.as_str(), PayTerms::default())
+        });
+        let (closing, payment) = (closing.await, paying.await.unwrap());
+        match closing.unwrap().unwrap() {
             SessionStanding::Expired => {
                 assert!(payment.is_err(), "told expired, and was paid");
                 ends[0] += 1;
@@ -416,6 +421,18 @@ async fn all_refunds_of_a_receipt_are_told_however_many() {
     let refunds = provider.gateway.refunds(&intent).await.unwrap();
     let ids: std::collections::BTreeSet<_> = refunds.iter().map(|made| made.id.clone()).collect();
     assert_eq!((refunds.len(), ids.len()), (120, 120));
+}
+
+#[tokio::test]
+async fn bulk_closing_keeps_below_the_providers_rate_limit() {
+    let limited = SimulatorConfig { rate_limit: Some(25), ..SimulatorConfig::default() };
+    let provider = Provider::start_with(limited, |config| config.limits.requests_per_second = Some(12)).await;
+    let ids = join_all((0..15).map(|_| provider.open())).await;
+    for closed in join_all(ids.iter().map(|id| provider.gateway.close_session(id))).await {
+        assert_eq!(closed.unwrap(), SessionStanding::Expired);
+    }
+    let refused = provider.control().requests().iter().filter(|request| request.status == Some(429)).count();
+    assert_eq!(refused, 0);
 }
 
 #[tokio::test]
