@@ -13,14 +13,14 @@ use domain::store::StoreError;
 use uuid::Uuid;
 
 use super::PgOrders;
-use super::load::{Lock, load};
+use super::load::load;
 use crate::error::store_error;
 use crate::schema::orders;
 
 impl PgOrders {
     pub(super) async fn find_order(&self, id: OrderId) -> Result<Option<Order>, StoreError> {
         let connection = self.pool.get().await?;
-        Ok(load(&connection, &[id.uuid()], Lock::None).await.map_err(store_error)?.pop())
+        Ok(load(&connection, &[id.uuid()]).await.map_err(store_error)?.pop())
     }
 
     pub(super) async fn list_orders(
@@ -38,7 +38,7 @@ impl PgOrders {
             .load(&mut connection)
             .await
             .map_err(store_error)?;
-        let loaded = load(&connection, &ids, Lock::None).await.map_err(store_error)?;
+        let loaded = load(&connection, &ids).await.map_err(store_error)?;
         let mut by_id: HashMap<Uuid, Order> = loaded.into_iter().map(|order| (order.id.uuid(), order)).collect();
         let in_order = ids.iter().filter_map(|id| by_id.remove(id)).collect();
         let position = |order: &Order| OrderPosition { created_at: order.created_at, id: order.id };

@@ -14,32 +14,28 @@ use uuid::Uuid;
 use super::rows::{AttemptRow, HistoryRow, LineRow, OrderRow, ReceiptRow, RefundRequestRow, RefundRow};
 use crate::schema::{checkout_attempts, order_history, order_lines, orders, receipts, refund_requests, refunds};
 
-/// Whether the orders' rows are locked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Lock {
-    /// Only read.
-    None,
-    /// No other writer until the transaction ends. Foreign-key checks go on (`FOR NO KEY UPDATE`).
-    Exclusive,
+/// Loads one order under lock: no other writer until the transaction ends, while foreign-key checks go on.
+///
+/// The lock is waited for before anything else is sent. Pipelined behind it, a statement that is prepared already
+/// would overtake a lock that is not, and read what another writer is about to change.
+pub(super) async fn lock_order(mut connection: &AsyncPgConnection, id: OrderId) -> QueryResult<Option<Order>> {
+    let lock = orders::table.find(id.uuid()).select(OrderRow::as_select()).for_no_key_update();
+    let Some(order) = lock.first(&mut connection).await.optional()? else { return Ok(None) };
+    Ok(complete(connection, vec![order]).await?.pop())
 }
 
-/// Loads one order under lock.
-pub(super) async fn lock_order(connection: &AsyncPgConnection, id: OrderId) -> QueryResult<Option<Order>> {
-    Ok(load(connection, &[id.uuid()], Lock::Exclusive).await?.pop())
+/// Loads orders by id, in no particular order, without locks.
+pub(super) async fn load(mut connection: &AsyncPgConnection, ids: &[Uuid]) -> QueryResult<Vec<Order>> {
+    let orders = orders::table.filter(orders::id.eq_any(ids)).select(OrderRow::as_select());
+    let orders = orders.load(&mut connection).await?;
+    complete(connection, orders).await
 }
 
-/// Loads orders by id, in no particular order. The statements are pipelined; the server runs them one by one, each
-/// on what is committed when it begins.
-pub(super) async fn load(connection: &AsyncPgConnection, ids: &[Uuid], lock: Lock) -> QueryResult<Vec<Order>> {
-    let (mut c1, mut c2, mut c3, mut c4) = (connection, connection, connection, connection);
+/// Adds what other tables hold of these orders, in one round trip.
+async fn complete(connection: &AsyncPgConnection, orders: Vec<OrderRow>) -> QueryResult<Vec<Order>> {
+    let ids: &[Uuid] = &orders.iter().map(|order| order.id).collect::<Vec<_>>();
+    let (mut c2, mut c3, mut c4) = (connection, connection, connection);
     let (mut c5, mut c6, mut c7) = (connection, connection, connection);
-    let orders = async {
-        let query = orders::table.filter(orders::id.eq_any(ids)).select(OrderRow::as_select());
-        match lock {
-            Lock::None => query.load(&mut c1).await,
-            Lock::Exclusive => query.for_no_key_update().load(&mut c1).await,
-        }
-    };
     let lines = order_lines::table
         .filter(order_lines::order_id.eq_any(ids))
         .order(order_lines::position)
@@ -66,8 +62,7 @@ pub(super) async fn load(connection: &AsyncPgConnection, ids: &[Uuid], lock: Loc
         .filter(receipts::order_id.eq_any(ids))
         .order(refund_requests::position)
         .select(RefundRequestRow::as_select());
-    let (orders, lines, history, attempts, receipts, refunds, requests) = try_join!(
-        orders,
+    let (lines, history, attempts, receipts, refunds, requests) = try_join!(
         lines.load(&mut c2),
         history.load(&mut c3),
         attempts.load(&mut c4),

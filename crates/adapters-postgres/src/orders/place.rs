@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use diesel::QueryResult;
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use domain::clock::Ids;
 use domain::id::UserId;
 use domain::money::{Currency, Money, Price};
 use domain::order::{CartProduct, Order, PlaceOrder, PlaceOrderError, PlaceSnapshot};
@@ -14,6 +15,7 @@ use uuid::Uuid;
 
 use super::customer::{lock_customer, standing};
 use super::{PgOrders, save, stock};
+use crate::cached::cached;
 use crate::error::damaged;
 use crate::schema::{cart_items, carts, products};
 use crate::transaction::Rollback;
@@ -26,25 +28,20 @@ impl PgOrders {
                 let order = command.decide(&snapshot).map_err(Rollback::Refused)?;
                 let on_hand: Vec<(Uuid, i64)> =
                     snapshot.cart.iter().map(|line| (line.product_id.uuid(), line.stock.cast_signed())).collect();
-                save::insert(connection, &order).await?;
-                stock::take(connection, &order, &on_hand, self.ids.as_ref()).await?;
-                empty_cart(connection, command).await?;
+                write(connection, &order, &on_hand, self.ids.as_ref()).await?;
                 Ok(order)
             })
             .await
     }
 }
 
-/// Takes the locks and loads what the decision looks at. The first three statements share a round trip; the
-/// counts are taken when the customer is locked.
+/// Takes the locks and loads what the decision looks at. The customer's lock is waited for before anything else is
+/// sent, so that the counts are taken, and the cart is read, under it.
 async fn lock_snapshot(connection: &AsyncPgConnection, command: &PlaceOrder) -> QueryResult<PlaceSnapshot> {
     let customer = command.customer_id;
-    let (email, standing, lines) = try_join!(
-        lock_customer(connection, customer),
-        standing(connection, customer, command.at),
-        lock_cart(connection, customer),
-    )?;
+    let email = lock_customer(connection, customer).await?;
     let customer_email = email.ok_or_else(|| damaged("an order's customer is gone"))?;
+    let (standing, lines) = try_join!(standing(connection, customer, command.at), lock_cart(connection, customer))?;
     let cart = lock_products(connection, &lines, command.policy.min_total.currency()).await?;
     Ok(PlaceSnapshot { standing, customer_email, cart })
 }
@@ -96,12 +93,28 @@ async fn lock_products(
     lines.iter().map(line).collect()
 }
 
-async fn empty_cart(connection: &mut AsyncPgConnection, command: &PlaceOrder) -> QueryResult<()> {
-    let customer = command.customer_id.uuid();
-    diesel::delete(cart_items::table.filter(cart_items::user_id.eq(customer))).execute(connection).await?;
-    diesel::update(carts::table.filter(carts::user_id.eq(customer)))
-        .set(carts::updated_at.eq(command.at))
-        .execute(connection)
-        .await?;
+/// Writes the order first, which the other rows refer to, and then everything else in one round trip.
+async fn write(
+    connection: &AsyncPgConnection,
+    order: &Order,
+    on_hand: &[(Uuid, i64)],
+    ids: &dyn Ids,
+) -> QueryResult<()> {
+    save::insert_order(connection, order).await?;
+    try_join!(
+        save::insert_parts(connection, order),
+        stock::take(connection, order, on_hand, ids),
+        empty_cart(connection, order),
+    )?;
+    Ok(())
+}
+
+async fn empty_cart(connection: &AsyncPgConnection, order: &Order) -> QueryResult<()> {
+    let customer = order.customer_id.uuid();
+    let delete = diesel::delete(cart_items::table.filter(cart_items::user_id.eq(customer)));
+    let update =
+        diesel::update(carts::table.filter(carts::user_id.eq(customer))).set(carts::updated_at.eq(order.created_at));
+    let (mut c1, mut c2) = (connection, connection);
+    try_join!(cached(delete).execute(&mut c1), cached(update).execute(&mut c2))?;
     Ok(())
 }

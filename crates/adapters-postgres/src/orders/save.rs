@@ -9,6 +9,7 @@ use domain::clock::Ids;
 use domain::id::TaskId;
 use domain::order::{Errand, Order, OrderChange};
 use domain::payment::Receipt;
+use tokio::try_join;
 use uuid::Uuid;
 
 use super::rows::{AttemptRow, HistoryRow, OrderRow, ReceiptRow, RefundRequestRow, RefundRow, position};
@@ -16,15 +17,23 @@ use crate::cached::cached;
 use crate::error::damaged;
 use crate::schema::{checkout_attempts, order_history, orders, receipts, refund_requests, refunds};
 
-/// Writes a new order with everything that belongs to it.
-pub(super) async fn insert(connection: &mut AsyncPgConnection, order: &Order) -> QueryResult<()> {
-    cached(diesel::insert_into(orders::table).values(OrderRow::of(order))).execute(connection).await?;
-    insert_lines(connection, order).await?;
-    insert_history(connection, order, 0).await?;
-    save_attempts(connection, &[], order).await
+/// Writes a new order's own row.
+pub(super) async fn insert_order(mut connection: &AsyncPgConnection, order: &Order) -> QueryResult<()> {
+    cached(diesel::insert_into(orders::table).values(OrderRow::of(order))).execute(&mut connection).await?;
+    Ok(())
 }
 
-async fn insert_lines(connection: &mut AsyncPgConnection, order: &Order) -> QueryResult<()> {
+/// Writes everything else of a new order, in one round trip.
+pub(super) async fn insert_parts(connection: &AsyncPgConnection, order: &Order) -> QueryResult<()> {
+    try_join!(
+        insert_lines(connection, order),
+        insert_history(connection, order, 0),
+        save_attempts(connection, &[], order),
+    )?;
+    Ok(())
+}
+
+async fn insert_lines(mut connection: &AsyncPgConnection, order: &Order) -> QueryResult<()> {
     let lines = &order.lines;
     let insert = sql_query(
         "INSERT INTO order_lines (order_id, position, product_id, name, unit_price_minor, quantity) \
@@ -36,7 +45,7 @@ async fn insert_lines(connection: &mut AsyncPgConnection, order: &Order) -> Quer
     .bind::<Array<Text>, _>(lines.iter().map(|line| line.name.as_str()).collect::<Vec<_>>())
     .bind::<Array<BigInt>, _>(lines.iter().map(|line| line.unit_price.amount_minor()).collect::<Vec<_>>())
     .bind::<Array<Integer>, _>(lines.iter().map(|line| line.quantity.get().cast_signed()).collect::<Vec<_>>());
-    cached(insert).execute(connection).await?;
+    cached(insert).execute(&mut connection).await?;
     Ok(())
 }
 
@@ -66,16 +75,16 @@ async fn save_header(connection: &mut AsyncPgConnection, before: &Order, after: 
     if updated == 1 { Ok(()) } else { Err(damaged("an order changed under its lock")) }
 }
 
-async fn insert_history(connection: &mut AsyncPgConnection, order: &Order, known: usize) -> QueryResult<()> {
+async fn insert_history(mut connection: &AsyncPgConnection, order: &Order, known: usize) -> QueryResult<()> {
     for (index, entry) in order.history.iter().enumerate().skip(known) {
         let row = HistoryRow::of(order, index, entry);
-        cached(diesel::insert_into(order_history::table).values(row)).execute(connection).await?;
+        cached(diesel::insert_into(order_history::table).values(row)).execute(&mut connection).await?;
     }
     Ok(())
 }
 
 async fn save_attempts(
-    connection: &mut AsyncPgConnection,
+    mut connection: &AsyncPgConnection,
     before: &[domain::payment::Attempt],
     order: &Order,
 ) -> QueryResult<()> {
@@ -86,9 +95,9 @@ async fn save_attempts(
         let row = AttemptRow::of(order, index, attempt)?;
         if before.get(index).is_some() {
             let mine = checkout_attempts::id.eq(row.id);
-            cached(diesel::update(checkout_attempts::table).filter(mine).set(row)).execute(connection).await?;
+            cached(diesel::update(checkout_attempts::table).filter(mine).set(row)).execute(&mut connection).await?;
         } else {
-            cached(diesel::insert_into(checkout_attempts::table).values(row)).execute(connection).await?;
+            cached(diesel::insert_into(checkout_attempts::table).values(row)).execute(&mut connection).await?;
         }
     }
     Ok(())

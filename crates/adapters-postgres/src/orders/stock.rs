@@ -7,6 +7,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use domain::clock::{Ids, Timestamp};
 use domain::id::{MovementId, OrderId, UserId};
 use domain::order::{CancelledBy, Order};
+use tokio::try_join;
 use uuid::Uuid;
 
 use crate::cached::cached;
@@ -54,7 +55,7 @@ pub(super) async fn lock_products_of(
 
 /// Takes the units of a new order. `stock` is what the locked products hold.
 pub(super) async fn take(
-    connection: &mut AsyncPgConnection,
+    connection: &AsyncPgConnection,
     order: &Order,
     stock: &[(Uuid, i64)],
     ids: &dyn Ids,
@@ -93,7 +94,7 @@ fn moves(order: &Order, stock: &[LockedStock], sign: i64) -> QueryResult<Vec<Mov
 }
 
 async fn move_stock(
-    connection: &mut AsyncPgConnection,
+    connection: &AsyncPgConnection,
     moves: &[Move],
     cause: &Cause<'_>,
     ids: &dyn Ids,
@@ -106,10 +107,6 @@ async fn move_stock(
     )
     .bind::<Array<SqlUuid>, _>(products.clone())
     .bind::<Array<BigInt>, _>(deltas.clone());
-    let updated = cached(update).execute(connection).await?;
-    if updated != moves.len() {
-        return Err(damaged("a product of an order is gone"));
-    }
     let insert = sql_query(
         "INSERT INTO stock_movements (id, product_id, delta, stock_after, reason, order_id, actor_id, created_at) \
          SELECT moved.id, moved.product_id, moved.delta, moved.stock_after, $5, $6, $7, $8 \
@@ -123,6 +120,7 @@ async fn move_stock(
     .bind::<SqlUuid, _>(cause.order_id.uuid())
     .bind::<Nullable<SqlUuid>, _>(cause.actor_id.map(UserId::uuid))
     .bind::<Timestamptz, _>(cause.at);
-    cached(insert).execute(connection).await?;
-    Ok(())
+    let (mut c1, mut c2) = (connection, connection);
+    let (updated, _) = try_join!(cached(update).execute(&mut c1), cached(insert).execute(&mut c2))?;
+    if updated == moves.len() { Ok(()) } else { Err(damaged("a product of an order is gone")) }
 }
