@@ -60,7 +60,7 @@ pub(super) async fn snapshot(
     .bind::<SqlUuid, _>(product_id.uuid());
     let row: SnapshotRow = cached(query).get_result(connection).await?;
     Ok(CartSnapshot {
-        on_sale: row.on_sale.map(Stock::new).transpose().map_err(damaged)?,
+        on_sale: row.on_sale.map(Stock::on_hand).transpose().map_err(damaged)?,
         in_cart: row.in_cart.map(i64::from).map(Quantity::new).transpose().map_err(damaged)?,
         lines: usize::try_from(row.lines).map_err(damaged)?,
     })
@@ -170,7 +170,7 @@ impl StoredCart {
                     name: ProductName::new(&product.name).map_err(damaged)?,
                     quantity: Quantity::new(quantity.into()).map_err(damaged)?,
                     unit_price: Price::new(Money::from_minor(product.price_minor, currency)).map_err(damaged)?,
-                    available: Stock::new(product.stock).map_err(damaged)?,
+                    available: Stock::on_hand(product.stock).map_err(damaged)?,
                 })
             })
             .collect::<QueryResult<_>>()?;

@@ -45,7 +45,7 @@ pub fn folded(text: &str) -> String {
     text.to_lowercase()
 }
 
-/// Units on hand for sale: 0 to 1,000,000,000.
+/// Units on hand for sale. An admin sets 0 to 1,000,000,000; what comes back from cancelled orders may go beyond.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Stock(u64);
 
@@ -55,7 +55,7 @@ pub struct Stock(u64);
 pub struct InvalidStock;
 
 impl Stock {
-    /// The most units of one product.
+    /// The most units that an admin sets.
     pub const MAX: u64 = 1_000_000_000;
 
     /// Nothing on hand.
@@ -64,6 +64,11 @@ impl Stock {
     /// Accepts 0 to [`Self::MAX`].
     pub fn new(units: i64) -> Result<Self, InvalidStock> {
         u64::try_from(units).ok().filter(|units| *units <= Self::MAX).map(Self).ok_or(InvalidStock)
+    }
+
+    /// What a store holds: units given back are never refused, so only less than nothing is.
+    pub fn on_hand(units: i64) -> Result<Self, InvalidStock> {
+        u64::try_from(units).map(Self).map_err(|_| InvalidStock)
     }
 
     /// The number of units.
@@ -80,7 +85,8 @@ impl Stock {
 
     /// The stock after `delta` units came in, or went out if negative.
     pub fn moved_by(self, delta: i64) -> Result<Self, InvalidStock> {
-        self.0.cast_signed().checked_add(delta).ok_or(InvalidStock).and_then(Self::new)
+        let units = self.0.cast_signed().checked_add(delta).ok_or(InvalidStock)?;
+        if delta > 0 { Self::new(units) } else { Self::on_hand(units) }
     }
 }
 
@@ -143,6 +149,14 @@ mod tests {
         assert_eq!(Stock::new(0), Ok(Stock::NONE));
         assert_eq!(Stock::new(1_000_000_000).map(Stock::get), Ok(Stock::MAX));
         assert_eq!(Stock::new(1_000_000_001), Err(InvalidStock));
+        assert_eq!(Stock::on_hand(-1), Err(InvalidStock));
+    }
+
+    #[test]
+    fn what_came_back_beyond_the_bound_is_held_and_can_be_taken_out() {
+        let held = Stock::on_hand(1_000_000_005).unwrap();
+        assert_eq!(held.moved_by(-2).map(Stock::get), Ok(1_000_000_003));
+        assert_eq!(held.moved_by(1), Err(InvalidStock));
     }
 
     #[test]
