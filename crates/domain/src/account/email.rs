@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use garde::rules::email::parse_email;
+
 /// An address in lower case: at most 254 characters, ASCII, with a local part and a domain of at least two labels.
 ///
 /// ASCII only, so that lower case means the same to the shop and to the database. Addresses of other scripts are
@@ -17,20 +19,11 @@ pub struct InvalidEmail;
 impl Email {
     /// The most characters of an address (contract 2, `POST /auth/register`).
     pub const MAX_LENGTH: usize = 254;
-    /// The most characters before the `@` (RFC 5321, 4.5.3.1.1).
-    const MAX_LOCAL_LENGTH: usize = 64;
-    /// The most characters between two dots of the domain (RFC 1035, 2.3.4).
-    const MAX_LABEL_LENGTH: usize = 63;
-
     /// Trims, lower-cases and checks an address.
     pub fn parse(text: &str) -> Result<Self, InvalidEmail> {
         let address = text.trim().to_ascii_lowercase();
-        let (local, domain) = address.rsplit_once('@').ok_or(InvalidEmail)?;
-        if address.len() <= Self::MAX_LENGTH && is_local_part(local) && is_domain(domain) {
-            Ok(Self(address))
-        } else {
-            Err(InvalidEmail)
-        }
+        let is_address = parse_email(&address).is_ok() && has_joining_dots(&address);
+        if address.len() <= Self::MAX_LENGTH && is_address { Ok(Self(address)) } else { Err(InvalidEmail) }
     }
 
     /// The address.
@@ -40,20 +33,12 @@ impl Email {
     }
 }
 
-fn is_local_part(local: &str) -> bool {
-    let allowed = |b: u8| b.is_ascii_alphanumeric() || b".!#$%&'*+/=?^_`{|}~-".contains(&b);
-    let dots_join = !local.starts_with('.') && !local.ends_with('.') && !local.contains("..");
-    (1..=Email::MAX_LOCAL_LENGTH).contains(&local.len()) && local.bytes().all(allowed) && dots_join
-}
-
-fn is_domain(domain: &str) -> bool {
-    let is_label = |label: &str| {
-        (1..=Email::MAX_LABEL_LENGTH).contains(&label.len())
-            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-    };
-    domain.contains('.') && domain.split('.').all(is_label)
+/// What the e-mail rule lets pass and no mail server takes: dots that join nothing (RFC 5321, 4.1.2), and domains
+/// of one label or in brackets.
+fn has_joining_dots(address: &str) -> bool {
+    let Some((local, domain)) = address.rsplit_once('@') else { return false };
+    let joins = !local.starts_with('.') && !local.ends_with('.') && !local.contains("..");
+    joins && domain.contains('.') && !domain.starts_with('[')
 }
 
 impl fmt::Display for Email {
