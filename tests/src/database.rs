@@ -18,7 +18,7 @@ pub struct Database {
     /// Its address.
     pub url: DatabaseUrl,
     // Goes last: the database is dropped with it.
-    database: TestDatabase,
+    copy: TestDatabase,
 }
 
 impl Database {
@@ -49,13 +49,13 @@ impl Database {
         let url: DatabaseUrl = database.url().parse().expect("the cluster gives good addresses");
         let mut config = PoolConfig { max_connections: 8, ..PoolConfig::new(url.clone()) };
         configure(&mut config);
-        Self { pool: PgPool::new(config), url, database }
+        Self { pool: PgPool::new(config), url, copy: database }
     }
 
     /// The address as `DATABASE_URL` takes it.
     #[must_use]
     pub fn url_text(&self) -> &str {
-        self.database.url()
+        self.copy.url()
     }
 
     /// Runs a statement.

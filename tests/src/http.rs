@@ -26,12 +26,7 @@ impl Http {
     #[must_use]
     pub fn with(instances: Vec<String>) -> Self {
         let client = Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build();
-        Self {
-            client: client.expect("a client"),
-            instances: instances.into(),
-            next: Arc::default(),
-            token: None,
-        }
+        Self { client: client.expect("a client"), instances: instances.into(), next: Arc::default(), token: None }
     }
 
     /// The same, as somebody.

@@ -51,6 +51,9 @@ const AT_ANY_MOMENT: &[&str] = &[
         SELECT intent, amount_minor, (SELECT coalesce(sum(refunds.amount_minor), 0) FROM refunds
             WHERE refunds.intent = receipts.intent AND refunds.status NOT IN ('failed', 'canceled')) AS back
         FROM receipts) AS books WHERE back > amount_minor",
+    // Locks are taken in one order, so no deadlock was ever broken by force.
+    "SELECT format('%s deadlocks', deadlocks) AS t FROM pg_stat_database
+        WHERE datname = current_database() AND deadlocks > 0",
     // History is one unbroken chain that ends where the order stands.
     "SELECT format('order %s: history entry %s does not follow', order_id, position) AS t FROM (
         SELECT order_id, position, from_status, lag(to_status) OVER (PARTITION BY order_id ORDER BY position) AS before
@@ -86,7 +89,8 @@ pub async fn of_any_moment(database: &Database, plan: &Plan) -> Vec<String> {
          WHERE status = 'PENDING' GROUP BY customer_id HAVING count(*) > {cap}"
     );
     broken.extend(database.texts(&over).await);
-    let failed = "SELECT concat_ws(' ', type, provider_event_id, reason) AS t FROM provider_events WHERE status = 'FAILED'";
+    let failed =
+        "SELECT concat_ws(' ', type, provider_event_id, reason) AS t FROM provider_events WHERE status = 'FAILED'";
     let failed = database.texts(failed).await;
     if i64::try_from(failed.len()) != Ok(plan.failed_events) {
         broken.push(format!("{} events FAILED, {} expected: {failed:?}", failed.len(), plan.failed_events));
@@ -111,8 +115,7 @@ async fn lines(database: &Database, rules: &[&str]) -> Vec<String> {
 
 /// The provider's books against the shop's: nobody can pay what is not for sale, and no money is unaccounted for.
 async fn sessions_against_orders(database: &Database, provider: &Control) -> Vec<String> {
-    let status: HashMap<String, String> =
-        pairs(database, "SELECT concat_ws(' ', id, status) AS t FROM orders").await;
+    let status: HashMap<String, String> = pairs(database, "SELECT concat_ws(' ', id, status) AS t FROM orders").await;
     let receipts: HashMap<String, String> =
         pairs(database, "SELECT concat_ws(' ', intent, order_id) AS t FROM receipts").await;
     let mut broken = Vec::new();

@@ -5,6 +5,7 @@
 pub mod actors;
 pub mod clock;
 pub mod database;
+pub mod events;
 pub mod http;
 pub mod invariants;
 pub mod people;

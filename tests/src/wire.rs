@@ -95,9 +95,7 @@ impl Order {
     /// Its history as `FROM>TO by`, without times.
     #[must_use]
     pub fn story(&self) -> Vec<String> {
-        let step = |entry: &HistoryEntry| {
-            format!("{}>{} {}", entry.from.as_deref().unwrap_or(""), entry.to, entry.by)
-        };
+        let step = |entry: &HistoryEntry| format!("{}>{} {}", entry.from.as_deref().unwrap_or(""), entry.to, entry.by);
         self.history.iter().map(step).collect()
     }
 

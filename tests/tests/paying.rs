@@ -75,7 +75,10 @@ async fn a_declined_card_leaves_the_order_payable() {
     assert!(page.contains("declined"), "{page}");
     shop.settles().await;
     let seen = ada.sees(&order).await;
-    assert_eq!((seen.standing().as_str(), &seen.payment.checkout_url), ("PENDING PENDING", &order.payment.checkout_url));
+    assert_eq!(
+        (seen.standing().as_str(), &seen.payment.checkout_url),
+        ("PENDING PENDING", &order.payment.checkout_url)
+    );
     ada.pays(&order).await;
     shop.reaches(&order, "PAID COMPLETED").await;
     shop.close().await;
@@ -156,9 +159,15 @@ async fn money_of_another_sum_or_currency_pays_nothing_and_goes_back() {
         shop.provider().pay(&shop.session_of(&order), terms).unwrap();
         shop.settles().await;
         let seen = ada.sees(&order).await;
-        assert_eq!((seen.standing().as_str(), seen.flags.as_slice()), ("PENDING PENDING", &["AMOUNT_MISMATCH".to_owned()][..]));
+        assert_eq!(
+            (seen.standing().as_str(), seen.flags.as_slice()),
+            ("PENDING PENDING", &["AMOUNT_MISMATCH".to_owned()][..])
+        );
         assert_eq!(seen.extras(), ["MISMATCH succeeded"]);
-        assert_eq!((seen.extra_receipts[0].amount.as_str(), seen.extra_receipts[0].currency.as_str()), (amount, currency));
+        assert_eq!(
+            (seen.extra_receipts[0].amount.as_str(), seen.extra_receipts[0].currency.as_str()),
+            (amount, currency)
+        );
 
         // It stays payable; once paid, an admin looks at the flag before it is shipped.
         let _ = ada.starts_payment(&order).await.expect(200);

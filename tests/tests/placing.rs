@@ -178,7 +178,10 @@ async fn more_than_the_stock_is_not_ordered_and_nothing_of_the_cart_is_taken() {
     let _ = admin.changes(&mug, json!({ "stock": 4 })).await.expect(200);
 
     let refused = ada.checks_out().await.is_problem(409, "insufficient_stock");
-    assert_eq!((&refused["productId"], &refused["available"], &refused["requested"]), (&json!(mug.id), &json!(4), &json!(5)));
+    assert_eq!(
+        (&refused["productId"], &refused["available"], &refused["requested"]),
+        (&json!(mug.id), &json!(4), &json!(5))
+    );
     assert_eq!((admin.counts(&mug).await, admin.counts(&cup).await), (4, 5));
     assert_eq!(ada.looks_into_cart().await["items"].as_array().unwrap().len(), 2);
     shop.close().await;
@@ -218,7 +221,9 @@ async fn a_total_that_the_provider_would_not_take_is_refused_at_its_very_bounds(
     let shop = TestShop::open().await;
     let admin = shop.admin().await;
     let ada = shop.customer().await;
-    for (price, quantity, total) in [("0.49", 1, "0.49"), ("250000.00", 4, "1000000.00"), ("99999999.99", 1000, "99999999990.00")] {
+    for (price, quantity, total) in
+        [("0.49", 1, "0.49"), ("250000.00", 4, "1000000.00"), ("99999999.99", 1000, "99999999990.00")]
+    {
         let product = admin.sells(&format!("Thing for {price}"), price, 1000).await;
         let _ = ada.adds(&product, quantity).await.expect(200);
         let refused = ada.checks_out().await.is_problem(409, "order_total_not_payable");
