@@ -117,3 +117,6 @@ pub fn serve(
         .listen(listener)?;
     Ok(server.run())
 }
+
+#[cfg(test)]
+mod tests;

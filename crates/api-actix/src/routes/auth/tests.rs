@@ -24,7 +24,8 @@ use uuid::Uuid;
 use crate::routes::{admin_users, auth, users};
 use crate::testing::{Answer, CountingIds, bearer, customer, send};
 
-const ADA: &str = "/api/v1/admin/users/00000000-0000-0000-0000-000000000007";
+const ADA_ID: u128 = 0x0192_f0c1_2345_7abc_8def_0123_4567_89ab;
+const ADA: &str = "/api/v1/admin/users/0192f0c1-2345-7abc-8def-0123456789ab";
 
 fn now() -> Timestamp {
     DateTime::from_timestamp_micros(1_800_000_000_123_456).unwrap()
@@ -32,7 +33,7 @@ fn now() -> Timestamp {
 
 fn ada() -> User {
     User {
-        id: UserId::from(Uuid::from_u128(7)),
+        id: UserId::from(Uuid::from_u128(ADA_ID)),
         email: Email::parse("ada@example.com").unwrap(),
         name: PersonName::new("Ada").ok(),
         role: Role::Customer,

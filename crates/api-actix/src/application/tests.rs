@@ -1,0 +1,90 @@
+//! The server itself, over TCP: what no test service shows.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
+
+use actix_web::HttpResponse;
+use actix_web::dev::ServerHandle;
+use actix_web::web::ServiceConfig;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::serve;
+use crate::access::Who;
+use crate::body::RawBody;
+use crate::resource::resource;
+use crate::testing::shell;
+
+async fn length(RawBody(body): RawBody) -> HttpResponse {
+    HttpResponse::Ok().body(body.len().to_string())
+}
+
+async fn panic() -> HttpResponse {
+    panic!("a secret")
+}
+
+fn api(config: &mut ServiceConfig) {
+    config.service(resource("/length").post(Who::Anyone, length)).service(resource("/panic").get(Who::Anyone, panic));
+}
+
+fn start() -> (SocketAddr, ServerHandle) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = serve(listener, shell(), |_| {}, api, std::future::pending()).unwrap();
+    let handle = server.handle();
+    actix_web::rt::spawn(server);
+    (address, handle)
+}
+
+/// Sends everything, as plain clients do, and only then reads the answer.
+async fn exchange(address: SocketAddr, request: &[u8]) -> String {
+    let mut connection = TcpStream::connect(address).await.unwrap();
+    connection.write_all(request).await.unwrap();
+    let mut answer = Vec::new();
+    timeout(Duration::from_secs(10), connection.read_to_end(&mut answer)).await.expect("an answer in time").unwrap();
+    String::from_utf8(answer).unwrap()
+}
+
+fn post(headers: &str, body: &str) -> Vec<u8> {
+    format!("POST /api/v1/length HTTP/1.1\r\nhost: shop\r\nconnection: close\r\n{headers}\r\n\r\n{body}").into_bytes()
+}
+
+#[actix_web::test]
+async fn a_client_that_sends_too_much_reads_why() {
+    let (address, server) = start();
+    let body = "x".repeat(512 * 1024);
+    let declared = post(&format!("content-length: {}", body.len()), &body);
+    let chunked = post("transfer-encoding: chunked", &format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len()));
+    for request in [declared, chunked] {
+        let answer = exchange(address, &request).await;
+        assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+        assert!(answer.contains("\"payload_too_large\""), "{answer}");
+    }
+    let chunked = exchange(address, &post("transfer-encoding: chunked", "3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n")).await;
+    assert!(chunked.ends_with("\r\n\r\n5"), "{chunked}");
+    server.stop(false).await;
+}
+
+#[actix_web::test]
+async fn a_panic_is_answered_and_the_server_goes_on() {
+    let (address, server) = start();
+    for _ in 0..3 {
+        let answer = exchange(address, b"GET /api/v1/panic HTTP/1.1\r\nhost: shop\r\nconnection: close\r\n\r\n").await;
+        assert!(answer.starts_with("HTTP/1.1 500 "), "{answer}");
+        assert!(answer.contains("\"internal_error\"") && !answer.contains("secret"), "{answer}");
+    }
+    server.stop(false).await;
+}
+
+#[actix_web::test]
+async fn no_answer_names_the_product() {
+    let (address, server) = start();
+    let answer = exchange(address, b"GET /health/live HTTP/1.1\r\nhost: shop\r\nconnection: close\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    let lower = answer.to_ascii_lowercase();
+    assert!(!lower.contains("\r\nserver:") && !lower.contains("x-powered-by"), "{answer}");
+    server.stop(false).await;
+}
