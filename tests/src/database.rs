@@ -17,8 +17,9 @@ pub struct Database {
     pub pool: PgPool,
     /// Its address.
     pub url: DatabaseUrl,
-    // Goes last: the database is dropped with it.
-    copy: TestDatabase,
+    address: String,
+    // Goes last: the database is dropped with it. `None` for one that is not this test's to drop.
+    _copy: Option<TestDatabase>,
 }
 
 impl Database {
@@ -45,17 +46,28 @@ impl Database {
         Self::on(database, |_| ())
     }
 
+    /// A database that is there already, such as that of an app in a process of its own.
+    #[must_use]
+    pub fn at(address: &str) -> Self {
+        Self::open(address, |_| (), None)
+    }
+
     fn on(database: TestDatabase, configure: impl FnOnce(&mut PoolConfig)) -> Self {
-        let url: DatabaseUrl = database.url().parse().expect("the cluster gives good addresses");
+        let address = database.url().to_owned();
+        Self::open(&address, configure, Some(database))
+    }
+
+    fn open(address: &str, configure: impl FnOnce(&mut PoolConfig), copy: Option<TestDatabase>) -> Self {
+        let url: DatabaseUrl = address.parse().expect("a good address");
         let mut config = PoolConfig { max_connections: 8, ..PoolConfig::new(url.clone()) };
         configure(&mut config);
-        Self { pool: PgPool::new(config), url, copy: database }
+        Self { pool: PgPool::new(config), url, address: address.to_owned(), _copy: copy }
     }
 
     /// The address as `DATABASE_URL` takes it.
     #[must_use]
     pub fn url_text(&self) -> &str {
-        self.copy.url()
+        &self.address
     }
 
     /// Runs a statement.

@@ -40,8 +40,12 @@ async fn a_connection_that_died_while_idle_is_replaced_before_anyone_gets_it() {
     let dead = backend(&database.pool).await;
     let killer = PgPool::new(PoolConfig::new(database.url.clone()));
     run(&killer, &format!("SELECT pg_terminate_backend({dead})")).await.unwrap();
-    // The news travels: until the driver task has heard it, the connection looks alive.
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    let alive = format!("SELECT 1 FROM pg_stat_activity WHERE pid = {dead}");
+    while run(&killer, &alive).await.unwrap() > 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    // The news still has to reach the connection's driver task, which runs beside this one.
+    tokio::time::sleep(Duration::from_millis(100)).await;
     assert_ne!(backend(&database.pool).await, dead);
 }
 
