@@ -14,7 +14,7 @@ pub const ADMIN_PASSWORD: &str = "APP_ADMIN_PASSWORD";
 pub enum PasswordError {
     /// The variable holds none that is good enough.
     #[error("{ADMIN_PASSWORD}: its value (not shown) {0}")]
-    Variable(#[source] InvalidPassword),
+    Variable(InvalidPassword),
     /// Nobody can be asked.
     #[error("no password: set {ADMIN_PASSWORD}, or run the command in a terminal to be asked for one")]
     NobodyToAsk,
@@ -22,7 +22,7 @@ pub enum PasswordError {
     #[error("no password after {ATTEMPTS} attempts")]
     TooManyAttempts,
     /// The terminal failed.
-    #[error("the password could not be read from the terminal: {0}")]
+    #[error("the password could not be read from the terminal")]
     Terminal(#[from] std::io::Error),
 }
 

@@ -6,7 +6,7 @@ use std::ffi::{OsStr, OsString};
 use std::process::ExitStatus;
 
 use tokio::process::{Child, Command};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::dev_postgres::test_cluster::{TEST_DATABASE_URL, TestCluster, TestClusterError};
 
@@ -17,12 +17,12 @@ pub enum WithTestPostgresError {
     #[error(transparent)]
     Cluster(#[from] TestClusterError),
     /// The program could not be started or waited for.
-    #[error("running {program:?} failed: {source}")]
+    #[error("running {program:?} failed: {cause}")]
     Command {
         /// The program.
         program: OsString,
         /// What the system answered.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
 }
 
@@ -31,21 +31,36 @@ pub enum WithTestPostgresError {
 /// Interrupts reach the program from the terminal itself; a SIGTERM is handed on. Either way it is waited for, so that
 /// the server goes last.
 pub async fn run(program: &OsStr, arguments: &[OsString]) -> Result<ExitStatus, WithTestPostgresError> {
+    let failed = |cause| WithTestPostgresError::Command { program: program.to_owned(), cause };
+    // Handlers first: no signal may end this process before the server is stopped.
+    let signals = Signals::listen().map_err(failed)?;
     let cluster = TestCluster::acquire().await?;
-    let failed = |source| WithTestPostgresError::Command { program: program.to_owned(), source };
     let child = Command::new(program).args(arguments).env(TEST_DATABASE_URL, cluster.url()).spawn();
-    wait(child.map_err(failed)?).await.map_err(failed)
+    let status = match child {
+        Ok(child) => signals.wait_for(child).await,
+        Err(error) => Err(error),
+    };
+    cluster.stop().await?;
+    status.map_err(failed)
 }
 
-async fn wait(mut child: Child) -> std::io::Result<ExitStatus> {
-    let mut terminated = signal(SignalKind::terminate())?;
-    // Listening is enough for this process not to end before the other.
-    let mut interrupted = signal(SignalKind::interrupt())?;
-    loop {
-        tokio::select! {
-            status = child.wait() => return status,
-            _ = terminated.recv() => hand_on_sigterm(&child).await?,
-            _ = interrupted.recv() => {}
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn wait_for(mut self, mut child: Child) -> std::io::Result<ExitStatus> {
+        loop {
+            tokio::select! {
+                status = child.wait() => return status,
+                _ = self.terminate.recv() => hand_on_sigterm(&child).await?,
+                _ = self.interrupt.recv() => {}
+            }
         }
     }
 }

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Why there is no private PostgreSQL. `Display` says what was tried, what came out and what to do.
+/// Why there is no private PostgreSQL. `Display` says what was tried, what came out and what to do; causes are in it,
+/// in their place, and not a second time behind `source()`.
 #[derive(Debug, thiserror::Error)]
 pub enum DevPostgresError {
     /// No server programs on this machine, and they could not be fetched.
@@ -43,7 +44,7 @@ pub enum DevPostgresError {
 
     /// A file or folder of the cluster could not be used.
     #[error(
-        "{what} {path} failed: {source}.\n\
+        "{what} {path} failed: {cause}.\n\
          To do: make the folder readable and writable for this user, or remove it if its data is not needed."
     )]
     Files {
@@ -52,7 +53,7 @@ pub enum DevPostgresError {
         /// Where.
         path: PathBuf,
         /// What the system answered.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
 
     /// Another process has been starting or stopping this cluster for longer than it should take.
@@ -117,14 +118,14 @@ pub enum DevPostgresError {
     },
 
     /// The server runs, but a statement failed.
-    #[error("{what} failed: {}.\nTo do: see the server's log in {directory}/server.log.", chain(.source))]
+    #[error("{what} failed: {}.\nTo do: see the server's log in {directory}/server.log.", chain(.cause))]
     Statement {
         /// What the statement was for.
         what: &'static str,
         /// The data directory.
         directory: PathBuf,
         /// What the server answered.
-        source: tokio_postgres::Error,
+        cause: tokio_postgres::Error,
     },
 }
 
@@ -132,7 +133,7 @@ impl DevPostgresError {
     /// A failed use of a file or folder, for `map_err`.
     pub(super) fn files(what: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
-        move |source| Self::Files { what, path, source }
+        move |cause| Self::Files { what, path, cause }
     }
 }
 

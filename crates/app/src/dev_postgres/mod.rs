@@ -151,10 +151,10 @@ impl DevPostgres {
                 last,
             }
         })?;
-        session.create_database(database).await.map_err(|source| DevPostgresError::Statement {
+        session.create_database(database).await.map_err(|cause| DevPostgresError::Statement {
             what: "making the database",
             directory: self.cluster.data(),
-            source,
+            cause,
         })
     }
 
