@@ -1,3 +1,4 @@
+ALTER TABLE stock_movements DROP CONSTRAINT stock_movements_order_id_fkey;
 DROP TABLE provider_events;
 DROP TABLE tasks;
 DROP TABLE refund_requests;

@@ -196,3 +196,7 @@ CREATE TABLE provider_events (
 CREATE INDEX provider_events_waiting ON provider_events (intent) WHERE status = 'WAITING';
 CREATE INDEX provider_events_newest ON provider_events (received_at DESC, id DESC);
 CREATE INDEX provider_events_of_order ON provider_events (order_id, received_at DESC) WHERE order_id IS NOT NULL;
+
+-- The ledger names the order that moved it.
+ALTER TABLE stock_movements
+    ADD CONSTRAINT stock_movements_order_id_fkey FOREIGN KEY (order_id) REFERENCES orders (id);
