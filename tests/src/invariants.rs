@@ -80,8 +80,12 @@ const WHEN_SETTLED: &[&str] = &[
         WHERE status = 'CANCELLED' AND NOT 'REFUND_FAILED' = ANY (flags) GROUP BY order_id) AS books WHERE kept <> 0",
 ];
 
-/// The breaches of what holds at any moment.
-pub async fn of_any_moment(database: &Database, plan: &Plan) -> Vec<String> {
+/// Checks what holds at any moment.
+///
+/// # Panics
+///
+/// With every breach.
+pub async fn hold_at_any_moment(database: &Database, plan: &Plan) {
     let mut broken = lines(database, AT_ANY_MOMENT).await;
     let cap = plan.orders.fraud.max_pending_orders;
     let over = format!(
@@ -95,14 +99,22 @@ pub async fn of_any_moment(database: &Database, plan: &Plan) -> Vec<String> {
     if i64::try_from(failed.len()) != Ok(plan.failed_events) {
         broken.push(format!("{} events FAILED, {} expected: {failed:?}", failed.len(), plan.failed_events));
     }
-    broken
+    must_be_none(&broken);
 }
 
-/// The breaches of what holds when nothing is under way.
-pub async fn of_settled(database: &Database, provider: &Control) -> Vec<String> {
+/// Checks what holds when nothing is under way.
+///
+/// # Panics
+///
+/// With every breach.
+pub async fn hold_when_settled(database: &Database, provider: &Control) {
     let mut broken = lines(database, WHEN_SETTLED).await;
     broken.extend(sessions_against_orders(database, provider).await);
-    broken
+    must_be_none(&broken);
+}
+
+fn must_be_none(broken: &[String]) {
+    assert!(broken.is_empty(), "the books are wrong:\n{}", broken.join("\n"));
 }
 
 async fn lines(database: &Database, rules: &[&str]) -> Vec<String> {

@@ -9,6 +9,8 @@ pub mod events;
 pub mod http;
 pub mod invariants;
 pub mod people;
+pub mod process;
+pub mod settling;
 pub mod shop;
 pub mod wait;
 pub mod wire;

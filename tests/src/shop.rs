@@ -28,11 +28,14 @@ use crate::database::Database;
 use crate::http::{Http, Reply};
 use crate::invariants;
 use crate::people::{LoggedIn, log_in_new};
-use crate::wait::{PATIENCE, until};
+use crate::settling::settle;
 use crate::wire::{Order, Product};
 
 /// Signs the provider's events.
 pub const WEBHOOK_SECRET: &str = "whsec_0123456789abcdef0123456789abcdef";
+
+/// Signs access tokens.
+pub const JWT_SECRET: &str = "a secret of at least thirty-two bytes";
 
 /// How a test's shop is set up.
 #[derive(Debug, Clone)]
@@ -259,7 +262,7 @@ impl TestShop {
     /// Waits until all events are delivered and nothing is left to do at the provider. Errands that were put off are
     /// made due, since their pauses are real time.
     pub async fn settles(&self) {
-        until("the shop and its provider have nothing more to say to each other", async || self.is_quiet().await).await;
+        settle(&self.database, self.provider()).await;
     }
 
     /// Lets leases and pauses run out, which go by the database's clock.
@@ -270,21 +273,6 @@ impl TestShop {
             .run_sql("UPDATE tasks SET due_at = now(), lease_until = NULL WHERE finished_at IS NULL")
             .await
             .expect("leases of tasks");
-    }
-
-    async fn is_quiet(&self) -> bool {
-        const UNFINISHED: &str = "SELECT count(*) AS n FROM tasks WHERE finished_at IS NULL";
-        let events = self.provider().events().len();
-        if !self.provider().wait_for_deliveries(PATIENCE).await {
-            return false;
-        }
-        if self.database.number(UNFINISHED).await > 0 {
-            let hurry = "UPDATE tasks SET due_at = now() WHERE finished_at IS NULL AND due_at > now()";
-            self.database.run_sql(hurry).await.expect("due times of tasks");
-            return false;
-        }
-        // What an errand does at the provider makes events, and what an event says may make errands.
-        self.provider().wait_for_deliveries(Duration::ZERO).await && self.provider().events().len() == events
     }
 
     // --- the end ------------------------------------------------------------------------------------------------
@@ -303,11 +291,10 @@ impl TestShop {
     async fn end(mut self, is_settled: bool) {
         self.is_closed = true;
         self.stops().await;
-        let mut broken = invariants::of_any_moment(&self.database, &self.plan).await;
+        invariants::hold_at_any_moment(&self.database, &self.plan).await;
         if is_settled {
-            broken.extend(invariants::of_settled(&self.database, self.provider()).await);
+            invariants::hold_when_settled(&self.database, self.provider()).await;
         }
-        assert!(broken.is_empty(), "the books are wrong:\n{}", broken.join("\n"));
     }
 }
 
@@ -318,7 +305,7 @@ impl Drop for TestShop {
 }
 
 fn jwt_secret() -> JwtSecret {
-    JwtSecret::new("a secret of at least thirty-two bytes").expect("long enough")
+    JwtSecret::new(JWT_SECRET).expect("long enough")
 }
 
 /// A busy machine is no reason for a 503 in a test; what must not wait is tested for that.
