@@ -26,7 +26,9 @@ trap clean_up EXIT
 
 # --- How steps are shown and checked -------------------------------------------------------------------------------
 
-say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
+bold= plain=
+if [ -t 1 ]; then bold=$'\033[1m' plain=$'\033[0m'; fi
+say() { printf '\n%s%s%s\n' "$bold" "$*" "$plain"; }
 show() { printf '   %s\n' "$*"; }
 
 fail() {
@@ -47,6 +49,12 @@ call() {
     status=${body##*$'\n'}
     body=${body%$'\n'*}
     show "$method $path -> $status"
+}
+
+# call_outside <path>: asks for what is not under /api/v1.
+call_outside() {
+    status=$(curl --silent --max-time 30 --output "$folder/page" --write-out '%{http_code}' "$address$1") || true
+    show "GET $1 -> $status"
 }
 
 # expect <status>
@@ -72,21 +80,32 @@ expect_field() {
 
 # --- The shop ------------------------------------------------------------------------------------------------------
 
+free_port() {
+    local port
+    for _ in 1 2 3 4 5; do
+        port=$((20000 + RANDOM % 10000))
+        # Nobody answers there.
+        (exec 3<> "/dev/tcp/127.0.0.1/$port") 2> /dev/null || break
+    done
+    printf '%s' "$port"
+}
+
 token= status= body=
+port=$(free_port)
+address=http://127.0.0.1:$port
+api=$address/api/v1
 say 'A shop opens, with a PostgreSQL and a Stripe simulator of its own'
 (cd "$folder" && exec env -u DATABASE_URL -u STRIPE_API_KEY -u STRIPE_WEBHOOK_SECRET -u JWT_SECRET \
-    APP_ENV=development APP__SERVER__PORT=0 "$binary" serve > out 2> log) &
+    APP_ENV=development APP__SERVER__HOST=127.0.0.1 APP__SERVER__PORT="$port" APP__SERVER__PUBLIC_URL="$address" \
+    "$binary" serve > out 2> log) &
 shop_pid=$!
-address=
 for _ in $(seq 600); do
-    address=$(sed -n 's/^Ironcart is open at //p' "$folder/out" 2> /dev/null || true)
-    [ -z "$address" ] || break
+    ! curl --silent --fail --max-time 2 --output /dev/null "$address/health/ready" || break
     kill -0 "$shop_pid" 2> /dev/null || { cat "$folder/log" >&2 && exit 1; }
     sleep 0.1
 done
-[ -n "$address" ] || fail 'expected the shop to open within 60 s'
-api=$address/api/v1
-show "$address"
+call_outside /health/ready
+expect 200
 
 say 'Somebody registers and logs in'
 credentials='{"email":"Ada@Example.com","password":"Corr3ct-horse"}'
@@ -125,16 +144,18 @@ show "to be paid at $checkout"
 call GET "/products/$product"
 expect_field stock $((stock - 2))
 call GET /cart
-expect_field items '['
+[[ $body == *'"items":[]'* ]] || fail 'expected an empty cart'
 
 say 'They pay on the (simulated) page of Stripe'
 paid=$(curl --silent --show-error --max-time 30 --output /dev/null --write-out '%{http_code} %{redirect_url}' \
     --request POST "$checkout/pay")
 show "POST $checkout/pay -> $paid"
 case $paid in
-"303 "*"/checkout/success?orderId=$order") ;;
+"303 $address/checkout/success?orderId=$order") ;;
 *) fail "expected a redirect (303) to the shop's success page" ;;
 esac
+call_outside "/checkout/success?orderId=$order"
+expect 200
 
 say 'A signed webhook makes the order PAID'
 for _ in $(seq 50); do
