@@ -37,13 +37,12 @@ impl Database {
     /// Finds the configured database, or starts a private PostgreSQL under `data`, whose schema is always brought
     /// up to date.
     pub async fn open(settings: &Settings, data: &Path) -> Result<Self, DatabaseError> {
-        let (url, private) = match &settings.database.url {
-            Some(url) => (url.expose().to_owned(), None),
-            None => {
-                let server = DevPostgres::start(DevPostgresConfig::durable(data, settings.pg_bin.clone())).await?;
-                server.create_database(PRIVATE_DATABASE).await?;
-                (server.url(PRIVATE_DATABASE), Some(server))
-            }
+        let (url, private) = if let Some(url) = &settings.database.url {
+            (url.expose().to_owned(), None)
+        } else {
+            let server = DevPostgres::start(DevPostgresConfig::durable(data, settings.pg_bin.clone())).await?;
+            server.create_database(PRIVATE_DATABASE).await?;
+            (server.url(PRIVATE_DATABASE), Some(server))
         };
         let mut config = PoolConfig::new(url.parse()?);
         config.max_connections = settings.database.max_connections;

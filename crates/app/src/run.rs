@@ -196,8 +196,8 @@ impl Context {
             say("Every product's stock is the sum of its ledger.\n", &mut std::io::stdout());
             return Ok(ExitCode::SUCCESS);
         }
-        let ids: String = drifted.iter().map(|id| format!("{id}\n")).collect();
-        say(&ids, &mut std::io::stdout());
+        let ids: Vec<String> = drifted.iter().map(ToString::to_string).collect();
+        say(&format!("{}\n", ids.join("\n")), &mut std::io::stdout());
         say("error: the stock of these products differs from their ledger.\n", &mut std::io::stderr());
         Ok(ExitCode::FAILURE)
     }

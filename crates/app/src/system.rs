@@ -29,6 +29,7 @@ impl Ids for SystemIds {
 }
 
 /// 64 hexadecimal digits from the machine's random source, for secrets that last as long as the process.
+#[expect(clippy::disallowed_methods, reason = "nothing is decided by it")]
 pub(crate) fn random_hex() -> String {
     hex::encode(rand::random::<[u8; 32]>())
 }

@@ -1,5 +1,5 @@
 //! The private PostgreSQL as the binary itself uses it, with signals and kills.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
