@@ -122,8 +122,9 @@ fn binary() -> PathBuf {
     let built = modified(&binary).unwrap_or_else(|| panic!("{} is not there. {TO_DO}", binary.display()));
     // Cargo's list of what the binary was made from: `<binary>: <source> <source> …`.
     let sources = std::fs::read_to_string(profile.join("app.d")).unwrap_or_default();
-    let newer =
-        sources.split_whitespace().skip(1).find(|source| modified(Path::new(source)).is_none_or(|at| at > built));
+    let sources: Vec<String> = sources.replace("\\ ", "\0").split_whitespace().map(|s| s.replace('\0', " ")).collect();
+    let is_newer = |source: &&String| modified(Path::new(source)).is_none_or(|at| at > built);
+    let newer = sources.iter().skip(1).find(is_newer);
     if let Some(source) = newer {
         panic!("{} is older than {source}. {TO_DO}", binary.display());
     }

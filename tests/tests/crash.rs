@@ -185,7 +185,7 @@ async fn what_became_of(customer: &Customer, answer: Option<&Reply>) -> Option<O
 
 /// Half of them are paid and half called off while the app is killed again; in the end no money is kept for nothing.
 async fn killed_while_paid_and_cancelled(site: &Site, app: App, orders: &[(Customer, Order)]) -> App {
-    let acting = orders.to_vec().into_iter().enumerate().map(|(number, (customer, order))| {
+    let acting = orders.iter().cloned().enumerate().map(|(number, (customer, order))| {
         let control = site.stripe.control().clone();
         let session = site.sessions_of(&order)[0]["id"].as_str().unwrap().to_owned();
         async move {

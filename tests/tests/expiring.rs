@@ -188,6 +188,22 @@ async fn an_order_whose_delayed_payment_failed_after_its_window_expires() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_session_opened_in_the_last_minute_outlives_the_order_and_is_closed_with_it() {
+    let shop = TestShop::open().await;
+    let mug = shop.sells("Mug", "10.00", 9).await;
+    let ada = shop.customer().await;
+    let order = ada.orders_to_pay_later(&mug, 1).await;
+    shop.passes(1740);
+    let start = ada.starts_payment(&order).await.expect(200).json();
+    let outlives = |moment: &str| moment > order.expires_at.as_str();
+    assert!(start["expiresAt"].as_str().is_some_and(outlives), "{start}");
+    shop.passes(61);
+    shop.reaches(&order, "CANCELLED PENDING").await;
+    assert_eq!(shop.sessions_of(&order)[0]["status"], "expired");
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn expired_orders_make_room_for_new_ones() {
     let shop = TestShop::open().await;
     let mug = shop.sells("Mug", "10.00", 9).await;

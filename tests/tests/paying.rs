@@ -113,6 +113,23 @@ async fn a_further_attempt_begins_only_when_the_provider_says_that_the_last_one_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_attempt_that_became_too_old_to_be_opened_is_followed_by_another() {
+    let shop = TestShop::open().await;
+    shop.provider_goes_down();
+    let (ada, order) = order_in(&shop).await;
+    // Its parameters are fixed, and by now its end is less than the provider's half hour away.
+    shop.passes(300);
+    shop.provider_comes_back();
+    until("the payment can be started", async || ada.starts_payment(&order).await.status == 200).await;
+    assert_eq!(shop.sessions_of(&order).len(), 1);
+    let refused = shop.provider().requests().into_iter().filter(|request| request.status == Some(400)).count();
+    assert_eq!(refused, 1, "the old attempt was asked for first");
+    ada.pays(&ada.sees(&order).await).await;
+    shop.reaches(&order, "PAID COMPLETED").await;
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn starting_to_pay_finds_out_that_the_order_is_paid_already() {
     let (shop, ada, order) = shop_with_order().await;
     shop.provider().drop_webhooks(usize::MAX, None);
