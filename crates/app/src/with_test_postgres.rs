@@ -3,6 +3,7 @@
 //! Without it every test process starts or adopts the server by itself, which is right as well, only slower.
 
 use std::ffi::{OsStr, OsString};
+use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
 use tokio::process::{Child, Command};
@@ -24,6 +25,14 @@ pub enum WithTestPostgresError {
         /// What the system answered.
         cause: std::io::Error,
     },
+    /// The program was ended from outside, and has no exit code.
+    #[error("{program:?} was ended by signal {signal}")]
+    Ended {
+        /// The program.
+        program: OsString,
+        /// The number of the signal.
+        signal: i32,
+    },
 }
 
 /// Runs `program` with `IRONCART_TEST_DATABASE_URL` set, and gives back how it ended.
@@ -41,7 +50,11 @@ pub async fn run(program: &OsStr, arguments: &[OsString]) -> Result<ExitStatus, 
         Err(error) => Err(error),
     };
     cluster.stop().await?;
-    status.map_err(failed)
+    let status = status.map_err(failed)?;
+    match status.signal() {
+        Some(signal) => Err(WithTestPostgresError::Ended { program: program.to_owned(), signal }),
+        None => Ok(status),
+    }
 }
 
 struct Signals {

@@ -70,7 +70,8 @@ fn env_path() -> std::ffi::OsString {
 }
 
 /// Says where the server is, and stays.
-const STAY: [&str; 4] = ["with-test-postgres", "sh", "-c", "echo url=$IRONCART_TEST_DATABASE_URL; exec sleep 20"];
+const STAY: [&str; 4] =
+    ["with-test-postgres", "sh", "-c", "echo url=$IRONCART_TEST_DATABASE_URL; exec sleep 20 > /dev/null 2>&1"];
 
 fn port(url: &str) -> u16 {
     let (_, rest) = url.rsplit_once(':').unwrap();
