@@ -167,14 +167,19 @@ async fn one_order_cancelled_twenty_times_at_once_gives_its_stock_back_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn of_twenty_orders_at_once_the_cap_lets_five_through() {
     let shop = TestShop::with(|plan| plan.instances = 2).await;
-    let mug = shop.sells("Mug", "10.00", 10_000).await;
+    let admin = shop.admin().await;
+    // A product for each: nothing but the customer's own lock keeps the orders apart.
+    let mut products = Vec::new();
+    for number in 0..20 {
+        products.push(admin.sells(&format!("Mug {number}"), "10.00", 10_000).await);
+    }
     for ada in shop.customers(3).await {
-        let buying = (0..20).map(|_| {
-            let (ada, mug) = (ada.clone(), mug.clone());
+        let buying = products.iter().map(|product| {
+            let (ada, product) = (ada.clone(), product.clone());
             async move {
                 // Whoever finds the cart emptied by another fills it again.
                 loop {
-                    let _ = ada.adds(&mug, 1).await.expect(200);
+                    let _ = ada.adds(&product, 1).await.expect(200);
                     let reply = ada.checks_out_with(json!({ "payNow": false })).await;
                     if reply.verdict() != "cart_empty" {
                         return reply;
