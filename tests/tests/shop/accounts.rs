@@ -1,7 +1,5 @@
 //! Accounts on a real PostgreSQL: the contracts of their ports, the races, and the life of a login.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 use std::sync::Arc;
 
 use adapters_crypto::{Argon2Passwords, Hs256Tokens, JwtSecret, OpaqueTokens, SystemRandomness};

@@ -1,7 +1,5 @@
 //! Accounts over HTTP, on whole shops: the life of a login, its end, and what strangers learn.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;

@@ -1,8 +1,6 @@
 //! Orders that are not paid in time (contract 3.7 to 3.9): their stock goes back once, their session is closed first,
 //! and money that is found there counts.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 use ironcart_tests::shop::TestShop;
 use ironcart_tests::wait::until;
 use stripe_simulator::{PayTerms, ReleaseOrder};

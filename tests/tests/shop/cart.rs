@@ -1,7 +1,5 @@
 //! What every `CartRepository` must do, on PostgreSQL: current prices, parallel additions, and no archived lines.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 use adapters_postgres::{PgCarts, PgProducts};
 use chrono::{DateTime, TimeDelta};
 use domain::cart::{

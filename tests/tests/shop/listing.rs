@@ -1,7 +1,5 @@
 //! Lists of orders (contract 1, "lists", and 2): whose, which, in what order, and page by page without a gap.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 use std::collections::BTreeSet;
 
 use ironcart_tests::http::Http;

@@ -1,8 +1,6 @@
 //! The app killed in the middle of its work, on a PostgreSQL that keeps what it acknowledges: what was answered is
 //! there, nothing is half-done, and the next start takes up what was left.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

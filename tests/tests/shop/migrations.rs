@@ -1,8 +1,6 @@
 //! The schema's history: each migration can be taken back and applied again, several instances may start at once,
 //! and an instance knows what its database lacks.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 use adapters_postgres::migrations::{embedded_versions, migrate, migrate_next, revert_last};
 use ironcart_tests::database::Database;
 

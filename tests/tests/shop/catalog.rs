@@ -1,7 +1,5 @@
 //! What every `ProductRepository` must do, on PostgreSQL: pages, names, stock, ledger, and many at once.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 use std::collections::HashSet;
 
 use adapters_postgres::PgProducts;

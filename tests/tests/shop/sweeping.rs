@@ -1,8 +1,6 @@
 //! Leases of sweeps and errands: several instances share the work, nothing is done twice, and what a dead instance had
 //! claimed is taken over.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 use std::collections::BTreeSet;
 use std::sync::Arc;
 

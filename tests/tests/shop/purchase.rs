@@ -1,7 +1,5 @@
 //! A purchase from the first visit to the doorstep, and what the customer is shown on the way.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 use ironcart_tests::actors::ADDRESS;
 use ironcart_tests::shop::TestShop;
 use serde_json::json;

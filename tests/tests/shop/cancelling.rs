@@ -1,7 +1,5 @@
 //! Calling orders off (contract 3, "Order", and 3.3): who may, what comes back, and that nobody can pay afterwards.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 use ironcart_tests::shop::TestShop;
 use ironcart_tests::wait::until;
 use serde_json::json;

@@ -1,8 +1,6 @@
 //! Paying (contract 3.3, 3.4 and 3.9): one session at a time, money taken from the provider's word alone, and delayed
 //! payments.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 use chrono::{DateTime, TimeDelta, Utc};
 use ironcart_tests::actors::Customer;
 use ironcart_tests::shop::TestShop;

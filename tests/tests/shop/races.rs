@@ -1,8 +1,6 @@
 //! Races on a real PostgreSQL: many at once, behind a barrier, with one right end. The books are checked when the shop
 //! closes.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;

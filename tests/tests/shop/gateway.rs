@@ -1,6 +1,5 @@
 //! Every MUST of the payment port, on the Stripe adapter and the simulator: what the shop believes of the
 //! provider has to be true whatever happens on the way.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1,8 +1,6 @@
 //! Placing an order (contract 3.1 and 3.2, and the caps of contract 4): what is taken, what is refused, and that a
 //! refusal takes nothing.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 use std::time::{Duration, Instant};
 
 use domain::money::{Currency, Money};

@@ -1,8 +1,6 @@
 //! The pool and the transaction runner on a real server: what dies is replaced, what is refused is rolled back,
 //! what deadlocks runs again, and nothing waits for ever.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 

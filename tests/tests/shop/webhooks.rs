@@ -1,8 +1,6 @@
 //! The provider's events (contract 3.5, 3.9 and 3.10): who is believed, what is recorded, and that the end is the same
 //! however often and in whatever order they come.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 use ironcart_tests::actors::Customer;
 use ironcart_tests::events::{about, event, paid_session, refund};
 use ironcart_tests::shop::{TestShop, WEBHOOK_SECRET};

@@ -1,7 +1,5 @@
 //! Giving money back (contract 3.6): what is asked for, when it is asked again, and what the provider's word makes of it.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 use ironcart_tests::actors::{Admin, Customer};
 use ironcart_tests::shop::TestShop;
 use ironcart_tests::wait::until;
