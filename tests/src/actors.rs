@@ -20,6 +20,12 @@ pub struct Customer {
 }
 
 impl Customer {
+    /// The same customer, whose every request bears this `Idempotency-Key`.
+    #[must_use]
+    pub fn keyed(&self, key: &str) -> Self {
+        Self { http: self.http.keyed(key), ..self.clone() }
+    }
+
     /// Adds to the cart.
     pub async fn adds(&self, product: &Product, quantity: u32) -> Reply {
         self.http.post("/cart/items", json!({ "productId": product.id, "quantity": quantity })).await

@@ -8,6 +8,8 @@ use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Text};
 use diesel_async::RunQueryDsl;
 use domain::id::UserId;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 /// A database of one test and a pool on it.
@@ -108,6 +110,39 @@ impl Database {
         );
         self.run_sql(&insert).await.expect("a user");
         id.into()
+    }
+}
+
+/// Rows that somebody else holds, until they let go.
+#[derive(Debug)]
+pub struct RowHold {
+    release: oneshot::Sender<()>,
+    holder: JoinHandle<()>,
+}
+
+impl RowHold {
+    /// Locks the rows of a query, as a writer does.
+    pub async fn take(database: &Database, query: &str) -> Self {
+        let (pool, lock) = (database.pool.clone(), format!("{query} FOR NO KEY UPDATE"));
+        let (release, released) = oneshot::channel();
+        let (held, is_held) = oneshot::channel();
+        let holder = tokio::spawn(async move {
+            let mut connection = pool.get().await.expect("a connection");
+            for sql in ["BEGIN", &lock] {
+                diesel::sql_query(sql).execute(&mut connection).await.expect(sql);
+            }
+            held.send(()).expect("somebody who waits for the lock");
+            let _ = released.await;
+            diesel::sql_query("COMMIT").execute(&mut connection).await.expect("a commit");
+        });
+        is_held.await.expect("the rows are held");
+        Self { release, holder }
+    }
+
+    /// Lets go.
+    pub async fn release(self) {
+        let _ = self.release.send(());
+        self.holder.await.expect("a good end");
     }
 }
 

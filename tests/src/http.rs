@@ -19,6 +19,7 @@ pub struct Http {
     instances: Arc<[String]>,
     next: Arc<AtomicUsize>,
     token: Option<String>,
+    key: Option<String>,
 }
 
 impl Http {
@@ -26,13 +27,25 @@ impl Http {
     #[must_use]
     pub fn with(instances: Vec<String>) -> Self {
         let client = Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build();
-        Self { client: client.expect("a client"), instances: instances.into(), next: Arc::default(), token: None }
+        Self {
+            client: client.expect("a client"),
+            instances: instances.into(),
+            next: Arc::default(),
+            token: None,
+            key: None,
+        }
     }
 
     /// The same, as somebody.
     #[must_use]
     pub fn bearing(&self, token: &str) -> Self {
         Self { token: Some(token.to_owned()), ..self.clone() }
+    }
+
+    /// The same, with an `Idempotency-Key` on every request.
+    #[must_use]
+    pub fn keyed(&self, key: &str) -> Self {
+        Self { key: Some(key.to_owned()), ..self.clone() }
     }
 
     /// The address of the next instance in turn.
@@ -81,6 +94,9 @@ impl Http {
         let mut request = self.client.request(method, format!("{}/api/v1{path}", self.base()));
         if let Some(token) = &self.token {
             request = request.bearer_auth(token);
+        }
+        if let Some(key) = &self.key {
+            request = request.header("Idempotency-Key", key);
         }
         if let Some(body) = body {
             request = request.json(&body);

@@ -18,7 +18,7 @@ use domain::clock::Ids;
 use futures_util::FutureExt;
 use tracing::{Instrument, error, info, info_span, warn};
 
-use crate::problem::{Code, Problem};
+use crate::problem::{Code, PROBLEM_JSON, Problem};
 
 /// The header that carries the request id both ways.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -135,8 +135,6 @@ impl Scene {
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     }
 }
-
-const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 
 /// Errors that the framework makes itself, in the contract's words.
 fn as_problem(error: &Error) -> Problem {

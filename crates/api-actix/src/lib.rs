@@ -11,6 +11,7 @@ pub mod body;
 pub mod cursor;
 pub mod edge;
 pub mod fields;
+pub mod once;
 pub mod path;
 pub mod problem;
 pub mod query;

@@ -12,6 +12,9 @@ use serde_json::{Map, Value, json};
 /// Seconds after which a client may try again when nothing better is known.
 const RETRY_AFTER_SECONDS: u64 = 1;
 
+/// The media type of problems.
+pub(crate) const PROBLEM_JSON: header::HeaderValue = header::HeaderValue::from_static("application/problem+json");
+
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $code:literal, $status:ident, $title:literal;)+) => {
         /// Every code of the contract's table, each with its status and title.

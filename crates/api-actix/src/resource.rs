@@ -6,6 +6,7 @@ use actix_web::middleware::from_fn;
 use actix_web::{FromRequest, Resource, Responder, guard, web};
 
 use crate::access::{Who, check_access};
+use crate::once::once;
 use crate::problem::{Code, Problem};
 
 /// A path and its methods. Begin with [`resource`].
@@ -43,6 +44,20 @@ impl Methods {
         H::Output: Responder + 'static,
     {
         self.on(Method::POST, "POST", who, handler)
+    }
+
+    /// A `POST` that can be repeated safely under an `Idempotency-Key`: the handler takes
+    /// [`Claimed`](crate::once::Claimed).
+    pub fn post_once<H, A>(mut self, who: Who, handler: H) -> Self
+    where
+        H: Handler<A>,
+        A: FromRequest + 'static,
+        H::Output: Responder + 'static,
+    {
+        self.allowed.push("POST");
+        let route = web::post().to(handler).wrap(from_fn(once));
+        self.resource = self.resource.route(route.wrap(from_fn(move |request, next| check_access(who, request, next))));
+        self
     }
 
     /// A `PUT`.

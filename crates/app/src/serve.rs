@@ -8,7 +8,7 @@ use std::sync::Arc;
 use adapters_crypto::{JwtSecret, SecretTooShort};
 use adapters_stripe::StripeConfig;
 use domain::account::AccountPolicy;
-use domain::fraud::FraudLimits;
+use domain::fraud::{AccountAgeRule, FraudLimits};
 use domain::money::Money;
 use domain::order::OrderPolicy;
 use stripe_simulator::{SimulatorConfig, StripeSimulator, WebhookTarget};
@@ -170,6 +170,11 @@ fn order_policy(settings: &Settings) -> OrderPolicy {
             max_pending_orders: settings.fraud.max_pending_orders,
             max_daily_cancellations: settings.fraud.max_daily_cancellations,
             max_daily_expiries: settings.fraud.max_daily_expiries,
+            max_units_per_product: settings.fraud.max_units_per_product,
+            account_age: settings.fraud.account_age.map(|rule| AccountAgeRule {
+                min_age_seconds: whole_seconds(rule.min_age),
+                above_total: Money::from_minor(rule.above_total_minor, currency),
+            }),
         },
         public_url: settings.server.public_url.clone(),
     }

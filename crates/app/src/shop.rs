@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use adapters_crypto::{Argon2Passwords, HasherSetupError, Hs256Tokens, JwtSecret, OpaqueTokens, SystemRandomness};
-use adapters_postgres::{PgCarts, PgOrders, PgPool, PgProducts, PgSessions, PgTasks, PgUsers, PoolConfig};
+use adapters_postgres::{
+    PgCarts, PgIdempotency, PgOrders, PgPool, PgProducts, PgSessions, PgTasks, PgUsers, PoolConfig,
+};
 use adapters_stripe::{InvalidStripeConfig, StripeConfig, StripeGateway, StripeWebhooks};
 use api_actix::application::{Shell, serve};
 use api_actix::routes::Services;
@@ -145,10 +147,17 @@ impl Shop {
             shop: api_actix::application::Shop { currency },
             ids,
             authenticator: Arc::new(accounts.clone()),
-            readiness: Arc::new(SchemaReadiness(pool)),
+            readiness: Arc::new(SchemaReadiness(pool.clone())),
             writes: Arc::clone(&writes),
         };
-        let services = Services { accounts, catalog, cart, orders: orders.clone(), events: webhooks };
+        let services = Services {
+            accounts,
+            catalog,
+            cart,
+            orders: orders.clone(),
+            keys: Arc::new(PgIdempotency::new(pool.clone())),
+            events: webhooks,
+        };
         let address = parts.listener.local_addr().map_err(ShopStartError::Server)?;
         let (open, api) = (services.clone(), services);
         let server = serve(

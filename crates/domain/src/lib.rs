@@ -10,6 +10,7 @@ pub mod catalog;
 pub mod clock;
 pub mod fraud;
 pub mod id;
+pub mod idempotency;
 pub mod money;
 pub mod order;
 pub mod page;

@@ -10,6 +10,7 @@ mod catalog;
 mod crash;
 mod expiring;
 mod gateway;
+mod idempotency;
 mod known_failures;
 mod listing;
 mod migrations;

@@ -16,6 +16,7 @@ use super::save::save;
 use super::stock::{LockedStock, give_back, lock_products_of};
 use super::{PgOrders, claim};
 use crate::error::damaged;
+use crate::idempotency::mark_effect;
 use crate::transaction::Rollback;
 
 impl PgOrders {
@@ -28,6 +29,7 @@ impl PgOrders {
                 let order = order.ok_or(Rollback::Refused(CancelOrderError::NotFound))?;
                 let change = command.decide(order.clone(), &standing, self.ids.as_ref()).map_err(Rollback::Refused)?;
                 self.save_with_stock(connection, &order, &change, &stock).await?;
+                mark_effect(connection, command.claim.as_ref(), command.order_id).await?;
                 Ok(change.order)
             })
             .await
@@ -80,6 +82,7 @@ impl PgOrders {
                 let order = order.ok_or(Rollback::Refused(StartPaymentError::NotFound))?;
                 let change = command.decide(order.clone(), &email).map_err(Rollback::Refused)?;
                 save(connection, &order, &change, self.ids.as_ref()).await?;
+                mark_effect(connection, command.claim.as_ref(), command.order_id).await?;
                 Ok(change.order)
             })
             .await

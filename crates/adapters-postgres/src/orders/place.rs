@@ -1,6 +1,6 @@
 //! Placing an order in one transaction: lock customer, cart and products in this order, decide, write, commit.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use diesel::QueryResult;
 use diesel::prelude::*;
@@ -13,10 +13,11 @@ use domain::quantity::Quantity;
 use tokio::try_join;
 use uuid::Uuid;
 
-use super::customer::{lock_customer, standing};
+use super::customer::{lock_customer, recent_units, standing};
 use super::{PgOrders, save, stock};
 use crate::cached::cached;
 use crate::error::damaged;
+use crate::idempotency::mark_effect;
 use crate::schema::{cart_items, carts, products};
 use crate::transaction::Rollback;
 
@@ -29,6 +30,7 @@ impl PgOrders {
                 let on_hand: Vec<(Uuid, i64)> =
                     snapshot.cart.iter().map(|line| (line.product_id.uuid(), line.stock.cast_signed())).collect();
                 write(connection, &order, &on_hand, self.ids.as_ref()).await?;
+                mark_effect(connection, command.claim.as_ref(), order.id).await?;
                 Ok(order)
             })
             .await
@@ -39,11 +41,18 @@ impl PgOrders {
 /// sent, so that the counts are taken, and the cart is read, under it.
 async fn lock_snapshot(connection: &AsyncPgConnection, command: &PlaceOrder) -> QueryResult<PlaceSnapshot> {
     let customer = command.customer_id;
-    let email = lock_customer(connection, customer).await?;
-    let customer_email = email.ok_or_else(|| damaged("an order's customer is gone"))?;
+    let locked = lock_customer(connection, customer).await?;
+    let (customer_email, customer_since) = locked.ok_or_else(|| damaged("an order's customer is gone"))?;
     let (standing, lines) = try_join!(standing(connection, customer, command.at), lock_cart(connection, customer))?;
     let cart = lock_products(connection, &lines, command.policy.min_total.currency()).await?;
-    Ok(PlaceSnapshot { standing, customer_email, cart })
+    let recent_units = match command.policy.fraud.max_units_per_product {
+        Some(_) => {
+            let products: Vec<Uuid> = lines.iter().map(|(product, _)| *product).collect();
+            recent_units(connection, customer, &products, command.at).await?
+        }
+        None => BTreeMap::new(),
+    };
+    Ok(PlaceSnapshot { standing, customer_email, customer_since, recent_units, cart })
 }
 
 async fn lock_cart(mut connection: &AsyncPgConnection, customer: UserId) -> QueryResult<Vec<(Uuid, i32)>> {

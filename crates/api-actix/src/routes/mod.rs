@@ -17,6 +17,7 @@ use actix_web::web::{Data, ServiceConfig};
 use domain::account::AccountService;
 use domain::cart::CartService;
 use domain::catalog::CatalogService;
+use domain::idempotency::IdempotencyRepository;
 use domain::order::OrderService;
 use domain::payment::EventReader;
 
@@ -31,6 +32,8 @@ pub struct Services {
     pub cart: CartService,
     /// Orders.
     pub orders: OrderService,
+    /// The answers to requests with an idempotency key.
+    pub keys: Arc<dyn IdempotencyRepository>,
     /// Verifies the provider's events.
     pub events: Arc<dyn EventReader>,
 }
@@ -52,6 +55,7 @@ impl Services {
             .app_data(Data::new(self.catalog.clone()))
             .app_data(Data::new(self.cart.clone()))
             .app_data(Data::new(self.orders.clone()))
+            .app_data(Data::from(Arc::clone(&self.keys)))
             .configure(auth::configure)
             .configure(users::configure)
             .configure(admin_users::configure)

@@ -11,6 +11,7 @@ use actix_web::web::{Data, Json, ServiceConfig};
 use domain::account::{Actor, Role};
 use domain::clock::Timestamp;
 use domain::id::{AttemptId, OrderId, UserId};
+use domain::idempotency::Claim;
 use domain::order::{CancelOrder, OrderFilter, OrderPosition, OrderService, OrderStatus, PlaceOrder, StartPayment};
 use domain::page::{Page, PageLimit};
 use domain::text::{CancelReason, ShippingAddress};
@@ -19,6 +20,7 @@ use crate::access::{Caller, Who};
 use crate::body::Body;
 use crate::cursor;
 use crate::fields::{self, Fields, NoFields, Request, boolean, one_of, price, text};
+use crate::once::Claimed;
 use crate::path::PathId;
 use crate::problem::{Code, Problem};
 use crate::query::Query;
@@ -30,19 +32,20 @@ use crate::writes::Writes;
 /// Mounts the routes.
 pub fn configure(config: &mut ServiceConfig) {
     config
-        .service(resource("/orders").get(Who::Customer, list).post(Who::Customer, place))
+        .service(resource("/orders").get(Who::Customer, list).post_once(Who::Customer, place))
         .service(resource("/orders/{id}").get(Who::Either, find))
-        .service(resource("/orders/{id}/payment").post(Who::Customer, start_payment))
-        .service(resource("/orders/{id}/cancel").post(Who::Either, cancel));
+        .service(resource("/orders/{id}/payment").post_once(Who::Customer, start_payment))
+        .service(resource("/orders/{id}/cancel").post_once(Who::Either, cancel));
 }
 
 async fn place(
     Caller(customer): Caller,
     orders: Data<OrderService>,
     writes: Data<Writes>,
+    Claimed(claim): Claimed,
     Body(wish): Body<PlaceOrderRequest>,
 ) -> Result<HttpResponse, Problem> {
-    let command = wish.command(customer.user_id, &orders);
+    let command = wish.command(customer.user_id, claim, &orders);
     let clock = orders.clock.clone();
     let order = writes.run(async move { orders.place(&command).await }).await?;
     let location = format!("/api/v1/orders/{}", order.id);
@@ -94,6 +97,7 @@ async fn start_payment(
     PathId(order_id): PathId<OrderId>,
     orders: Data<OrderService>,
     writes: Data<Writes>,
+    Claimed(claim): Claimed,
     Body(NoFields): Body<NoFields>,
 ) -> Result<Json<PaymentStartBody>, Problem> {
     let command = StartPayment {
@@ -102,6 +106,7 @@ async fn start_payment(
         attempt_id: AttemptId::mint(orders.ids.as_ref()),
         at: orders.clock.now(),
         policy: orders.policy.clone(),
+        claim,
     };
     let session = writes.run(async move { orders.start_payment(&command).await }).await?;
     Ok(Json(PaymentStartBody::from(session)))
@@ -112,6 +117,7 @@ async fn cancel(
     PathId(order_id): PathId<OrderId>,
     orders: Data<OrderService>,
     writes: Data<Writes>,
+    Claimed(claim): Claimed,
     Body(wish): Body<CancelOrderRequest>,
 ) -> Result<Json<OrderBody>, Problem> {
     let command = CancelOrder {
@@ -121,6 +127,7 @@ async fn cancel(
         reason: wish.reason,
         at: orders.clock.now(),
         fraud: orders.policy.fraud,
+        claim,
     };
     let clock = orders.clock.clone();
     let order = writes.run(async move { orders.cancel(&command).await }).await?;
@@ -146,7 +153,7 @@ impl Request for PlaceOrderRequest {
 }
 
 impl PlaceOrderRequest {
-    fn command(self, customer_id: UserId, orders: &OrderService) -> PlaceOrder {
+    fn command(self, customer_id: UserId, claim: Option<Claim>, orders: &OrderService) -> PlaceOrder {
         PlaceOrder {
             id: OrderId::mint(orders.ids.as_ref()),
             customer_id,
@@ -155,6 +162,7 @@ impl PlaceOrderRequest {
             expected_total_minor: self.expected_total_minor,
             at: orders.clock.now(),
             policy: orders.policy.clone(),
+            claim,
         }
     }
 }

@@ -1,6 +1,9 @@
 //! Fraud rules as pure policies: each allows, or gives its reason (contract 4). They are asked under the
 //! customer's lock, so that no number of parallel requests steps over a limit.
 
+use crate::id::UserId;
+use crate::money::Money;
+
 /// How much one customer may do. All counts are per customer; "a day" is the last 24 hours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FraudLimits {
@@ -10,11 +13,30 @@ pub struct FraudLimits {
     pub max_daily_cancellations: u32,
     /// Orders that expired unpaid in a day; 10 unless configured.
     pub max_daily_expiries: u32,
+    /// Units of one product in orders of a day that stand; `None` is off, and the default.
+    pub max_units_per_product: Option<u32>,
+    /// `None` is off, and the default.
+    pub account_age: Option<AccountAgeRule>,
+}
+
+/// How old an account must be before its orders may exceed a total.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AccountAgeRule {
+    /// The least age, in seconds.
+    pub min_age_seconds: u32,
+    /// Orders up to this total are free.
+    pub above_total: Money,
 }
 
 impl Default for FraudLimits {
     fn default() -> Self {
-        Self { max_pending_orders: 5, max_daily_cancellations: 3, max_daily_expiries: 10 }
+        Self {
+            max_pending_orders: 5,
+            max_daily_cancellations: 3,
+            max_daily_expiries: 10,
+            max_units_per_product: None,
+            account_age: None,
+        }
     }
 }
 
@@ -50,6 +72,42 @@ pub enum FraudRefusal {
         /// The limit.
         max: u32,
     },
+    /// Too many units of one product lately.
+    #[error("at most {max} units of one product may be ordered within 24 hours; {left} are left")]
+    Units {
+        /// The limit.
+        max: u32,
+        /// How many may still be ordered.
+        left: u32,
+    },
+    /// The account is too young for so much.
+    #[error("an order above {above_total} needs an older account; try again in {wait_seconds} seconds")]
+    AccountTooNew {
+        /// Orders up to this total are free.
+        above_total: Money,
+        /// When the account is old enough, in seconds from now.
+        wait_seconds: u32,
+    },
+}
+
+impl FraudRefusal {
+    /// The rule's name, for metrics and logs.
+    #[must_use]
+    pub const fn rule(&self) -> &'static str {
+        match self {
+            Self::PendingOrders { .. } => "pending_orders",
+            Self::DailyExpiries { .. } => "daily_expiries",
+            Self::DailyCancellations { .. } => "daily_cancellations",
+            Self::Units { .. } => "units_per_product",
+            Self::AccountTooNew { .. } => "account_age",
+        }
+    }
+
+    /// Counts and logs a refusal, so that whoever runs the shop sees who tries what.
+    pub(crate) fn report(&self, customer_id: UserId) {
+        metrics::counter!("ironcart_fraud_refusals_total", "rule" => self.rule()).increment(1);
+        tracing::warn!(customer.id = %customer_id, rule = self.rule(), reason = %self, "a fraud rule refused");
+    }
 }
 
 impl FraudLimits {
@@ -71,11 +129,36 @@ impl FraudLimits {
         }
         Ok(())
     }
+
+    /// Whether the customer may order `wanted` units of a product, after `recent` in orders of the last 24 hours that
+    /// stand. Cancelled ones don't count: nobody is held back by what they gave back.
+    pub fn may_order_units(&self, recent: u64, wanted: u64) -> Result<(), FraudRefusal> {
+        let Some(max) = self.max_units_per_product else { return Ok(()) };
+        let left = u64::from(max).saturating_sub(recent);
+        if wanted <= left {
+            return Ok(());
+        }
+        Err(FraudRefusal::Units { max, left: u32::try_from(left).unwrap_or(max) })
+    }
+
+    /// Whether an account of this age may place an order over `total`.
+    pub fn may_spend(&self, account_age_seconds: i64, total: Money) -> Result<(), FraudRefusal> {
+        let Some(AccountAgeRule { min_age_seconds, above_total }) = self.account_age else { return Ok(()) };
+        let missing_seconds = i64::from(min_age_seconds).saturating_sub(account_age_seconds);
+        if total.amount_minor() <= above_total.amount_minor() || missing_seconds <= 0 {
+            return Ok(());
+        }
+        Err(FraudRefusal::AccountTooNew {
+            above_total,
+            wait_seconds: u32::try_from(missing_seconds).unwrap_or(u32::MAX),
+        })
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::money::Currency;
 
     const NOBODY: CustomerStanding = CustomerStanding { pending_orders: 0, daily_cancellations: 0, daily_expiries: 0 };
 
@@ -101,6 +184,37 @@ mod tests {
         assert_eq!(limits.may_cancel(&CustomerStanding { daily_cancellations: 2, ..NOBODY }), Ok(()));
         let fourth = limits.may_cancel(&CustomerStanding { daily_cancellations: 3, ..NOBODY });
         assert_eq!(fourth, Err(FraudRefusal::DailyCancellations { max: 3 }));
+    }
+
+    #[test]
+    fn the_units_of_a_day_are_limited_only_if_the_shop_wants_it() {
+        assert_eq!(FraudLimits::default().may_order_units(1_000_000, 1000), Ok(()));
+        let limits = FraudLimits { max_units_per_product: Some(10), ..FraudLimits::default() };
+        for (recent, wanted, left) in
+            [(0, 10, None), (7, 3, None), (0, 11, Some(10)), (7, 4, Some(3)), (99, 1, Some(0))]
+        {
+            let expected = left.map_or(Ok(()), |left| Err(FraudRefusal::Units { max: 10, left }));
+            assert_eq!(limits.may_order_units(recent, wanted), expected, "{recent} and {wanted}");
+        }
+    }
+
+    #[test]
+    fn a_young_account_orders_little_only_if_the_shop_wants_it() {
+        let usd = |minor| Money::from_minor(minor, Currency::USD);
+        assert_eq!(FraudLimits::default().may_spend(0, usd(i64::MAX)), Ok(()));
+        let account_age = Some(AccountAgeRule { min_age_seconds: 3600, above_total: usd(10_000) });
+        let limits = FraudLimits { account_age, ..FraudLimits::default() };
+        let too_new = |wait_seconds| Err(FraudRefusal::AccountTooNew { above_total: usd(10_000), wait_seconds });
+        for (age, total, expected) in [
+            (0, 10_000, Ok(())),
+            (0, 10_001, too_new(3600)),
+            (3599, 10_001, too_new(1)),
+            (3600, 10_001, Ok(())),
+            // A clock that was set back makes nobody older.
+            (-60, 10_001, too_new(3660)),
+        ] {
+            assert_eq!(limits.may_spend(age, usd(total)), expected, "{age} s, {total}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ use crate::account::Role;
 use crate::clock::{Ids, Timestamp};
 use crate::fraud::{CustomerStanding, FraudLimits, FraudRefusal};
 use crate::id::{OrderId, UserId};
+use crate::idempotency::{Claim, ClaimLost};
 use crate::order::{Cancellation, CancelledBy, InvalidTransition, Order, OrderChange, OrderService, OrderStatus};
 use crate::store::StoreError;
 use crate::text::CancelReason;
@@ -23,6 +24,8 @@ pub struct CancelOrder {
     pub at: Timestamp,
     /// The limits of the fraud rules.
     pub fraud: FraudLimits,
+    /// The claim of its idempotency key, if it has one.
+    pub claim: Option<Claim>,
 }
 
 /// Why the order stands as it was.
@@ -40,6 +43,9 @@ pub enum CancelOrderError {
     /// A fraud rule refuses.
     #[error(transparent)]
     Refused(#[from] FraudRefusal),
+    /// Another request with the same key runs now.
+    #[error(transparent)]
+    ClaimLost(#[from] ClaimLost),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -81,9 +87,17 @@ impl CancelOrder {
 }
 
 impl OrderService {
-    /// Calls an order off; what must follow at the provider begins at once.
+    /// Calls an order off; what must follow at the provider begins at once. If an earlier request with the same
+    /// idempotency key has done it, the order as it stands is the answer.
     pub async fn cancel(&self, command: &CancelOrder) -> Result<Order, CancelOrderError> {
-        let order = self.orders.cancel(command).await?;
+        if let Some(order_id) = command.claim.as_ref().and_then(|claim| claim.committed) {
+            return self.orders.find(order_id).await?.ok_or(CancelOrderError::NotFound);
+        }
+        let cancelled = self.orders.cancel(command).await;
+        if let Err(CancelOrderError::Refused(refusal)) = &cancelled {
+            refusal.report(command.actor_id);
+        }
+        let order = cancelled?;
         self.errands.wake();
         Ok(order)
     }

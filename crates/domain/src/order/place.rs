@@ -1,12 +1,13 @@
 //! Placing an order: the cart becomes an order and its stock is taken, in one decision (contract 3.1 and 3.2).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::TimeDelta;
 
 use crate::clock::Timestamp;
 use crate::fraud::{CustomerStanding, FraudRefusal};
 use crate::id::{AttemptId, OrderId, ProductId, UserId};
+use crate::idempotency::{Claim, ClaimLost};
 use crate::money::{Money, MoneyError, Price};
 use crate::order::{
     HistoryEntry, Order, OrderLine, OrderPolicy, OrderService, OrderState, OrderStatus, Party, ProviderNews,
@@ -35,6 +36,8 @@ pub struct PlaceOrder {
     pub at: Timestamp,
     /// The shop's rules.
     pub policy: OrderPolicy,
+    /// The claim of its idempotency key, if it has one.
+    pub claim: Option<Claim>,
 }
 
 /// What the decision looks at, loaded under lock.
@@ -44,6 +47,11 @@ pub struct PlaceSnapshot {
     pub standing: CustomerStanding,
     /// Whom the provider may write to.
     pub customer_email: String,
+    /// When the customer registered.
+    pub customer_since: Timestamp,
+    /// Units of the cart's products in the customer's orders of the last 24 hours that stand; looked up only if a
+    /// fraud rule asks for it ([`FraudLimits::max_units_per_product`](crate::fraud::FraudLimits)).
+    pub recent_units: BTreeMap<ProductId, u64>,
     /// The cart's lines with their products, as they are now.
     pub cart: Vec<CartProduct>,
 }
@@ -106,6 +114,9 @@ pub enum PlaceOrderError {
         /// What is wanted.
         requested: u64,
     },
+    /// Another request with the same key runs now.
+    #[error(transparent)]
+    ClaimLost(#[from] ClaimLost),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -123,6 +134,7 @@ impl PlaceOrder {
         }
         let lines: Vec<OrderLine> = snapshot.cart.iter().map(CartProduct::order_line).collect();
         let total = self.payable_total(&lines)?;
+        self.may_order(snapshot, total)?;
         if let Some(short) = snapshot.cart.iter().find(|line| line.stock < u64::from(line.quantity.get())) {
             return Err(PlaceOrderError::InsufficientStock {
                 product_id: short.product_id,
@@ -135,6 +147,16 @@ impl PlaceOrder {
             order.attempts.push(order.new_attempt(attempt_id, &snapshot.customer_email, self.at, &self.policy));
         }
         Ok(order)
+    }
+
+    /// The fraud rules that look at what is ordered.
+    fn may_order(&self, snapshot: &PlaceSnapshot, total: Money) -> Result<(), FraudRefusal> {
+        let fraud = &self.policy.fraud;
+        for line in &snapshot.cart {
+            let recent = snapshot.recent_units.get(&line.product_id).copied().unwrap_or(0);
+            fraud.may_order_units(recent, line.quantity.get().into())?;
+        }
+        fraud.may_spend((self.at - snapshot.customer_since).num_seconds(), total)
     }
 
     fn payable_total(&self, lines: &[OrderLine]) -> Result<Money, PlaceOrderError> {
@@ -194,6 +216,14 @@ impl CartProduct {
     }
 }
 
+impl PlaceOrder {
+    fn report(&self, error: &PlaceOrderError) {
+        if let PlaceOrderError::Refused(refusal) = error {
+            refusal.report(self.customer_id);
+        }
+    }
+}
+
 impl Order {
     /// A further attempt to be paid, with all the parameters that the provider will be sent.
     pub(crate) fn new_attempt(&self, id: AttemptId, email: &str, now: Timestamp, policy: &OrderPolicy) -> Attempt {
@@ -218,10 +248,26 @@ impl Order {
 
 impl OrderService {
     /// Places an order, and opens its session when the order is committed. The order stands whether or not the
-    /// provider answers: without an answer it has no checkout address yet (contract 3.1).
+    /// provider answers: without an answer it has no checkout address yet (contract 3.1). If an earlier request with
+    /// the same idempotency key has committed the order, nothing is decided anew: that order is the answer, and only
+    /// its session is made if it is missing.
     pub async fn place(&self, command: &PlaceOrder) -> Result<Order, PlaceOrderError> {
-        let order = self.orders.place(command).await?;
-        let Some(request) = order.live_attempt().and_then(|attempt| attempt.request.clone()) else {
+        let committed = match command.claim.as_ref().and_then(|claim| claim.committed) {
+            Some(order_id) => self.orders.find(order_id).await?,
+            None => None,
+        };
+        let order = match committed {
+            Some(order) => order,
+            None => self.orders.place(command).await.inspect_err(|error| command.report(error))?,
+        };
+        self.open_first_session(order).await
+    }
+
+    /// Asks for the session that was decided on and not heard of yet.
+    async fn open_first_session(&self, order: Order) -> Result<Order, PlaceOrderError> {
+        let missing = order.live_attempt().filter(|attempt| attempt.state == AttemptState::Requested);
+        let missing = missing.filter(|_| order.status() == OrderStatus::Pending);
+        let Some(request) = missing.and_then(|attempt| attempt.request.clone()) else {
             return Ok(order);
         };
         let news = match self.gateway.open_session(&request).await {

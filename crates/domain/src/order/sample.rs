@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, missing_docs)]
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use chrono::TimeDelta;
@@ -128,6 +129,8 @@ pub fn snapshot() -> PlaceSnapshot {
     PlaceSnapshot {
         standing: CustomerStanding::default(),
         customer_email: "ada@example.com".to_owned(),
+        customer_since: at(0),
+        recent_units: BTreeMap::new(),
         cart: vec![cart_product(1, "Mug", 1999, 2, 10), cart_product(2, "Poster", 500, 1, 10)],
     }
 }
@@ -142,6 +145,7 @@ pub fn place_order() -> PlaceOrder {
         expected_total_minor: None,
         at: at(0),
         policy: policy(),
+        claim: None,
     }
 }
 
@@ -222,7 +226,15 @@ pub fn cancel(role: Role) -> CancelOrder {
         Role::Customer => customer_id(),
         Role::Admin => admin_id(),
     };
-    CancelOrder { order_id: order_id(), actor_id, role, reason: None, at: at(30), fraud: FraudLimits::default() }
+    CancelOrder {
+        order_id: order_id(),
+        actor_id,
+        role,
+        reason: None,
+        at: at(30),
+        fraud: FraudLimits::default(),
+        claim: None,
+    }
 }
 
 fn fulfil(order: Order, step: FulfilmentStep) -> Order {

@@ -3,6 +3,7 @@
 
 use crate::clock::Timestamp;
 use crate::id::{AttemptId, OrderId, UserId};
+use crate::idempotency::{Claim, ClaimLost};
 use crate::order::{Order, OrderChange, OrderPolicy, OrderService, Payability, ProviderNews};
 use crate::payment::{Attempt, AttemptState, GatewayUnavailable, OpenSession, OpenSessionError};
 use crate::store::StoreError;
@@ -20,6 +21,8 @@ pub struct StartPayment {
     pub at: Timestamp,
     /// The shop's rules.
     pub policy: OrderPolicy,
+    /// The claim of its idempotency key, if it has one.
+    pub claim: Option<Claim>,
 }
 
 /// Why there is nothing to pay at.
@@ -37,6 +40,9 @@ pub enum StartPaymentError {
     /// The provider did not answer, or refused.
     #[error("the payment provider did not open a checkout session; try again in a moment")]
     Provider,
+    /// Another request with the same key runs now.
+    #[error(transparent)]
+    ClaimLost(#[from] ClaimLost),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),

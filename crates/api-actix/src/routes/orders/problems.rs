@@ -41,6 +41,7 @@ impl From<PlaceOrderError> for Problem {
                     .with("available", available)
                     .with("requested", requested)
             }
+            PlaceOrderError::ClaimLost(lost) => lost.into(),
             PlaceOrderError::Store(error) => error.into(),
         }
     }
@@ -52,6 +53,8 @@ impl From<FraudRefusal> for Problem {
             FraudRefusal::PendingOrders { .. } => (Code::PendingOrderLimit, PENDING_RETRY_SECONDS),
             FraudRefusal::DailyExpiries { .. } => (Code::PendingOrderLimit, DAILY_RETRY_SECONDS),
             FraudRefusal::DailyCancellations { .. } => (Code::DailyCancellationLimit, DAILY_RETRY_SECONDS),
+            FraudRefusal::Units { .. } => (Code::UnitsLimit, DAILY_RETRY_SECONDS),
+            FraudRefusal::AccountTooNew { wait_seconds, .. } => (Code::AccountTooNew, u64::from(wait_seconds)),
         };
         says(code, &refusal).retry_after(retry_seconds)
     }
@@ -64,6 +67,7 @@ impl From<StartPaymentError> for Problem {
             StartPaymentError::AlreadyPaid => says(Code::OrderAlreadyPaid, &error),
             StartPaymentError::NotPayable => says(Code::OrderNotPayable, &error),
             StartPaymentError::Provider => says(Code::PaymentProviderError, &error),
+            StartPaymentError::ClaimLost(lost) => lost.into(),
             StartPaymentError::Store(error) => error.into(),
         }
     }
@@ -76,6 +80,7 @@ impl From<CancelOrderError> for Problem {
             CancelOrderError::AlreadyPaid => says(Code::OrderAlreadyPaid, &error),
             CancelOrderError::InvalidTransition(refused) => refused.into(),
             CancelOrderError::Refused(refusal) => refusal.into(),
+            CancelOrderError::ClaimLost(lost) => lost.into(),
             CancelOrderError::Store(error) => error.into(),
         }
     }

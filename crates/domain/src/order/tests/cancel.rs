@@ -24,6 +24,7 @@ fn name(outcome: &Result<OrderChange, CancelOrderError>) -> &'static str {
         Err(CancelOrderError::AlreadyPaid) => "order_already_paid",
         Err(CancelOrderError::InvalidTransition(_)) => "invalid_transition",
         Err(CancelOrderError::Refused(_)) => "refused",
+        Err(CancelOrderError::ClaimLost(_)) => "claim_lost",
         Err(CancelOrderError::Store(_)) => "store",
     }
 }

@@ -291,6 +291,7 @@ impl Wild {
                     attempt_id: attempt_id(further.into()),
                     at: at(*second),
                     policy: policy(),
+                    claim: None,
                 };
                 command.decide(order, "ada@example.com").ok()
             }

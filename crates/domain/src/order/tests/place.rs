@@ -18,10 +18,13 @@ fn name(outcome: &Result<Order, PlaceOrderError>) -> &'static str {
         Err(PlaceOrderError::Refused(FraudRefusal::PendingOrders { .. })) => "pending_order_limit",
         Err(PlaceOrderError::Refused(FraudRefusal::DailyExpiries { .. })) => "daily_expiries",
         Err(PlaceOrderError::Refused(FraudRefusal::DailyCancellations { .. })) => "daily_cancellations",
+        Err(PlaceOrderError::Refused(FraudRefusal::Units { .. })) => "units_limit",
+        Err(PlaceOrderError::Refused(FraudRefusal::AccountTooNew { .. })) => "account_too_new",
         Err(PlaceOrderError::ProductUnavailable { .. }) => "product_unavailable",
         Err(PlaceOrderError::TotalChanged { .. }) => "total_changed",
         Err(PlaceOrderError::TotalNotPayable { .. }) => "order_total_not_payable",
         Err(PlaceOrderError::InsufficientStock { .. }) => "insufficient_stock",
+        Err(PlaceOrderError::ClaimLost(_)) => "claim_lost",
         Err(PlaceOrderError::Store(_)) => "store",
     }
 }

@@ -184,6 +184,7 @@ mod starting_to_pay {
             attempt_id: attempt_id(2),
             at: at(60),
             policy: policy(),
+            claim: None,
         }
     }
 

@@ -14,6 +14,7 @@ fn command(second: i64) -> StartPayment {
         attempt_id: attempt_id(2),
         at: at(second),
         policy: policy(),
+        claim: None,
     }
 }
 
@@ -28,6 +29,7 @@ fn name(outcome: &Result<OrderChange, StartPaymentError>) -> &'static str {
         Err(StartPaymentError::AlreadyPaid) => "order_already_paid",
         Err(StartPaymentError::NotPayable) => "order_not_payable",
         Err(StartPaymentError::Provider) => "provider",
+        Err(StartPaymentError::ClaimLost(_)) => "claim_lost",
         Err(StartPaymentError::Store(_)) => "store",
     }
 }
