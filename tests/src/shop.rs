@@ -10,6 +10,7 @@ use std::time::Duration;
 use adapters_crypto::JwtSecret;
 use adapters_postgres::PoolConfig;
 use adapters_stripe::{CallLimits, Secret, StripeConfig};
+use api_actix::limits::LimitRules;
 use app::shop::{CoreParts, Shop, ShopParts};
 use app::system::SystemIds;
 use domain::account::{AccountPolicy, Role};
@@ -52,6 +53,10 @@ pub struct Plan {
     pub webhook_secrets: Vec<String>,
     /// The most connections of one instance to the database.
     pub connections: u32,
+    /// How often clients may ask; without limits unless changed, since all tests call from one address.
+    pub limits: LimitRules,
+    /// Origins whose pages may call from browsers.
+    pub cors_origins: Vec<String>,
     /// How many of the provider's events are expected to end as `FAILED`.
     pub failed_events: i64,
 }
@@ -86,6 +91,8 @@ impl Default for Plan {
             instances: 1,
             webhook_secrets: vec![WEBHOOK_SECRET.to_owned()],
             connections: 8,
+            limits: LimitRules::default(),
+            cors_origins: Vec::new(),
             failed_events: 0,
         }
     }
@@ -338,6 +345,8 @@ fn start(
             stripe: config,
             orders: plan.orders.clone(),
             sweep_interval: plan.sweep_interval,
+            limits: plan.limits.clone(),
+            cors_origins: plan.cors_origins.clone(),
             core: CoreParts {
                 jwt_secret: jwt_secret(),
                 previous_jwt_secrets: Vec::new(),

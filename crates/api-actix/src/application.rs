@@ -16,7 +16,9 @@ use domain::money::Currency;
 
 use crate::access::Authenticator;
 use crate::body::{API_BODY_LIMIT_BYTES, read_body};
+use crate::cors::cors;
 use crate::edge::edge;
+use crate::limits::{Limits, count, refuse_excess};
 use crate::problem::{Code, Problem};
 use crate::routes::health::{self, Readiness};
 use crate::writes::Writes;
@@ -48,6 +50,27 @@ pub struct Shell {
     pub readiness: Arc<dyn Readiness>,
     /// Runs what must not end with its request.
     pub writes: Arc<Writes>,
+    /// How often clients may ask.
+    pub limits: Arc<Limits>,
+    /// Origins whose pages may call from browsers, such as `https://shop.example`.
+    pub cors_origins: Vec<String>,
+    /// How long clients may take.
+    pub timeouts: Timeouts,
+}
+
+/// How long clients may take, lest slow ones hold connections for nothing.
+#[derive(Debug, Clone, Copy)]
+pub struct Timeouts {
+    /// For the head of a connection's first request.
+    pub head: Duration,
+    /// For a body.
+    pub body: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self { head: Duration::from_secs(10), body: Duration::from_secs(15) }
+    }
 }
 
 /// Everything that is served. `api` mounts the routes under `/api/v1` (with [`resource`](crate::resource::resource));
@@ -67,16 +90,24 @@ pub fn app(
     >,
 > {
     let ids = Data::from(shell.ids);
+    let limits = shell.limits;
+    let cors = cors(&shell.cors_origins);
     App::new()
         .app_data(shell.shop)
+        .app_data(shell.timeouts)
+        .app_data(Data::from(limits.checkout()))
         .app_data(Data::from(shell.authenticator))
         .app_data(Data::from(shell.readiness))
         .app_data(Data::from(shell.writes))
         .configure(health::configure)
         .configure(open)
         .service(
+            // The last is the outermost.
             web::scope("/api/v1")
                 .wrap(from_fn(|request, next| read_body(API_BODY_LIMIT_BYTES, request, next)))
+                .wrap(from_fn(refuse_excess))
+                .wrap(cors)
+                .wrap(from_fn(move |request, next| count(Arc::clone(&limits), request, next)))
                 .configure(api),
         )
         .default_service(web::to(not_found))
@@ -89,8 +120,6 @@ async fn not_found() -> Result<String, Problem> {
 
 /// How long an idle connection is kept for its next request.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// How long a request's head may take to arrive.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a connection may take to close.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Connections of one worker; further ones wait in the backlog.
@@ -107,9 +136,10 @@ pub fn serve(
     api: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<Server> {
+    let head_timeout = shell.timeouts.head;
     let server = HttpServer::new(move || app(shell.clone(), open.clone(), api.clone()))
         .keep_alive(KEEP_ALIVE)
-        .client_request_timeout(HEAD_TIMEOUT)
+        .client_request_timeout(head_timeout)
         .client_disconnect_timeout(DISCONNECT_TIMEOUT)
         .max_connections(MAX_CONNECTIONS_PER_WORKER)
         .shutdown_timeout(SHUTDOWN_TIMEOUT_SECONDS)

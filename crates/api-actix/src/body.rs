@@ -1,7 +1,6 @@
 //! Bodies: read up to a limit before anything else is looked at, then parsed field by field.
 
 use std::future::{Ready, ready};
-use std::time::Duration;
 
 use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
@@ -11,7 +10,7 @@ use actix_web::web::{Bytes, BytesMut};
 use actix_web::{Error, FromRequest, HttpMessage, HttpRequest};
 use futures_util::StreamExt;
 
-use crate::application::Shop;
+use crate::application::{Shop, Timeouts};
 use crate::fields::{Fields, Request};
 use crate::problem::{Code, Problem};
 
@@ -21,14 +20,15 @@ pub const API_BODY_LIMIT_BYTES: usize = 64 * 1024;
 /// The most bytes of a webhook's body (contract 1, status 413).
 pub const WEBHOOK_BODY_LIMIT_BYTES: usize = 512 * 1024;
 
-/// How long a body may take to arrive, lest slow clients hold connections for nothing.
-const BODY_TIMEOUT: Duration = Duration::from_secs(15);
+/// The longest URI that is looked at, in bytes.
+const MAX_URI_LENGTH: usize = 8 * 1024;
 
 /// The body as it came. Empty if there is none.
 #[derive(Debug, Clone)]
 pub struct RawBody(pub Bytes);
 
-/// A middleware that reads the body of at most `limit_bytes`, for [`RawBody`] and [`Body`] to take up; more is 413.
+/// A middleware that reads the body of at most `limit_bytes`, for [`RawBody`] and [`Body`] to take up; more is 413. How
+/// many headers there may be, and of which size, the server sees to (96, and 128 KiB with the URI; more is 431).
 pub(crate) async fn read_body<B: MessageBody + 'static>(
     limit_bytes: usize,
     mut request: ServiceRequest,
@@ -36,11 +36,14 @@ pub(crate) async fn read_body<B: MessageBody + 'static>(
 ) -> Result<ServiceResponse<EitherBody<B, BoxBody>>, Error> {
     let declared: Option<usize> =
         request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    let read = if declared.is_some_and(|length| length > limit_bytes) {
+    let read = if request.uri().to_string().len() > MAX_URI_LENGTH {
+        Err(Problem::new(Code::MalformedRequest).detail(format!("A URI may have at most {MAX_URI_LENGTH} bytes.")))
+    } else if declared.is_some_and(|length| length > limit_bytes) {
         Err(too_large(limit_bytes))
     } else {
         let payload = request.take_payload();
-        tokio::time::timeout(BODY_TIMEOUT, collect(payload, limit_bytes))
+        let Timeouts { body: patience, .. } = request.app_data().copied().unwrap_or_default();
+        tokio::time::timeout(patience, collect(payload, limit_bytes))
             .await
             .unwrap_or_else(|_| Err(Problem::new(Code::RequestTimeout)))
     };

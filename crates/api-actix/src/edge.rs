@@ -1,5 +1,5 @@
-//! What every answer has, whichever route gave it: a request id, a line in the log, `nosniff`, and problems
-//! written as JSON. A failure of ours is logged here, once, with its chain.
+//! What every answer has, whichever route gave it: a request id, a line in the log, `nosniff`, how the client stands
+//! with the limits, and problems written as JSON. A failure of ours is logged here, once, with its chain.
 
 use std::any::Any;
 use std::fmt;
@@ -18,6 +18,7 @@ use domain::clock::Ids;
 use futures_util::FutureExt;
 use tracing::{Instrument, error, info, info_span, warn};
 
+use crate::limits::Standings;
 use crate::problem::{Code, PROBLEM_JSON, Problem};
 
 /// The header that carries the request id both ways.
@@ -64,8 +65,10 @@ pub(crate) async fn edge<B: MessageBody + 'static>(
         id: RequestId::of(request.headers(), ids.as_ref()),
         method: request.method().clone(),
         path: request.path().to_owned(),
+        standings: Standings::default(),
     };
     request.extensions_mut().insert(scene.id.clone());
+    request.extensions_mut().insert(scene.standings.clone());
     let span = info_span!("request", request_id = %scene.id, method = %scene.method, path = %scene.path);
 
     let answered = AssertUnwindSafe(next.call(request)).catch_unwind().instrument(span.clone()).await;
@@ -89,6 +92,7 @@ struct Scene {
     id: RequestId,
     method: Method,
     path: String,
+    standings: Standings,
 }
 
 impl Scene {
@@ -133,6 +137,7 @@ impl Scene {
     fn mark(&self, headers: &mut HeaderMap) {
         headers.insert(X_REQUEST_ID, self.id.0.clone());
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        self.standings.write(headers);
     }
 }
 

@@ -6,6 +6,7 @@ use actix_web::middleware::from_fn;
 use actix_web::{FromRequest, Resource, Responder, guard, web};
 
 use crate::access::{Who, check_access};
+use crate::body::read_body;
 use crate::once::once;
 use crate::problem::{Code, Problem};
 
@@ -14,14 +15,21 @@ use crate::problem::{Code, Problem};
 pub struct Methods {
     resource: Resource,
     allowed: Vec<&'static str>,
+    body_limit_bytes: Option<usize>,
 }
 
 /// The methods at `path`, which is relative to the scope it is mounted in.
 pub fn resource(path: &str) -> Methods {
-    Methods { resource: web::resource(path), allowed: Vec::new() }
+    Methods { resource: web::resource(path), allowed: Vec::new(), body_limit_bytes: None }
 }
 
 impl Methods {
+    /// Reads bodies up to a limit of its own, for a resource that is mounted outside a scope that does.
+    pub const fn body_limit(mut self, bytes: usize) -> Self {
+        self.body_limit_bytes = Some(bytes);
+        self
+    }
+
     /// Reads: `GET`, and `HEAD`, which answers the same without a body.
     pub fn get<H, A>(mut self, who: Who, handler: H) -> Self
     where
@@ -112,6 +120,12 @@ impl HttpServiceFactory for Methods {
                 .header(header::ALLOW, allow.clone());
             async move { Err::<String, _>(problem) }
         };
-        self.resource.default_service(web::to(refuse)).register(config);
+        let resource = self.resource.default_service(web::to(refuse));
+        match self.body_limit_bytes {
+            Some(limit) => {
+                resource.wrap(from_fn(move |request, next| read_body(limit, request, next))).register(config)
+            }
+            None => resource.register(config),
+        }
     }
 }

@@ -19,7 +19,8 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::access::Authenticator;
-use crate::application::{Shell, Shop, app};
+use crate::application::{Shell, Shop, Timeouts, app};
+use crate::limits::{LimitRules, Limits};
 use crate::routes::health::{NotReady, Readiness};
 use crate::writes::Writes;
 
@@ -79,6 +80,9 @@ pub(crate) fn shell() -> Shell {
         authenticator: Arc::new(WordTokens),
         readiness: Arc::new(AlwaysReady),
         writes: Arc::new(Writes::on(tokio::runtime::Handle::current())),
+        limits: Arc::new(Limits::new(LimitRules::default())),
+        cors_origins: Vec::new(),
+        timeouts: Timeouts::default(),
     }
 }
 
@@ -125,7 +129,17 @@ async fn send_to(
     api: impl FnOnce(&mut ServiceConfig) + 'static,
     request: TestRequest,
 ) -> Answer {
-    let service = init_service(app(shell(), open, api)).await;
+    send_on(shell(), open, api, request).await
+}
+
+/// Sends one request to the routes that `open` and `api` mount, which share a shell to one's liking.
+pub(crate) async fn send_on(
+    shell: Shell,
+    open: impl FnOnce(&mut ServiceConfig) + 'static,
+    api: impl FnOnce(&mut ServiceConfig) + 'static,
+    request: TestRequest,
+) -> Answer {
+    let service = init_service(app(shell, open, api)).await;
     // What the server does with an error that no route caught, too.
     let response = match try_call_service(&service, request.to_request()).await {
         Ok(response) => response.into_parts().1.map_into_boxed_body(),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use adapters_crypto::{JwtSecret, SecretTooShort};
 use adapters_stripe::StripeConfig;
+use api_actix::limits::{LimitRules, Rate};
 use domain::account::AccountPolicy;
 use domain::fraud::{AccountAgeRule, FraudLimits};
 use domain::money::Money;
@@ -14,7 +15,7 @@ use domain::order::OrderPolicy;
 use stripe_simulator::{SimulatorConfig, StripeSimulator, WebhookTarget};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::config::{Secret, Settings, StripeSettings, development_jwt_secret};
+use crate::config::{RateLimit, Secret, Settings, StripeSettings, development_jwt_secret};
 use crate::database::{Database, DatabaseError};
 use crate::dev_postgres::DevPostgresError;
 use crate::seed_demo::{self, SeedError};
@@ -89,6 +90,8 @@ async fn serve_on(settings: &Settings, data: &Path, database: &Database) -> Resu
         stripe,
         orders: order_policy(settings),
         sweep_interval: settings.orders.sweep_interval,
+        limits: limit_rules(settings),
+        cors_origins: settings.server.cors_origins.clone(),
         core,
     })?;
     tracing::info!(%address, "the shop is open");
@@ -155,6 +158,17 @@ pub(crate) fn core_parts(settings: &Settings, data: &Path) -> Result<CoreParts, 
         clock: Arc::new(SystemClock),
         ids: Arc::new(SystemIds),
     })
+}
+
+fn limit_rules(settings: &Settings) -> LimitRules {
+    let limits = &settings.rate_limit;
+    let rate = |limit: RateLimit| limits.enabled.then_some(Rate { count: limit.count, period: limit.period });
+    LimitRules {
+        global: rate(limits.global),
+        checkout: rate(limits.checkout),
+        exempt: limits.exempt.clone(),
+        trusted_proxies: settings.server.trusted_proxies.clone(),
+    }
 }
 
 fn order_policy(settings: &Settings) -> OrderPolicy {

@@ -11,7 +11,8 @@ use adapters_postgres::{
     PgCarts, PgIdempotency, PgOrders, PgPool, PgProducts, PgSessions, PgTasks, PgUsers, PoolConfig,
 };
 use adapters_stripe::{InvalidStripeConfig, StripeConfig, StripeGateway, StripeWebhooks};
-use api_actix::application::{Shell, serve};
+use api_actix::application::{Shell, Timeouts, serve};
+use api_actix::limits::{LimitRules, Limits};
 use api_actix::routes::Services;
 use api_actix::routes::health::{NotReady, Readiness};
 use api_actix::writes::Writes;
@@ -39,6 +40,10 @@ pub struct ShopParts {
     pub orders: OrderPolicy,
     /// The pause between two sweeps.
     pub sweep_interval: Duration,
+    /// How often clients may ask.
+    pub limits: LimitRules,
+    /// Origins whose pages may call from browsers.
+    pub cors_origins: Vec<String>,
     /// What needs no provider.
     pub core: CoreParts,
 }
@@ -149,6 +154,9 @@ impl Shop {
             authenticator: Arc::new(accounts.clone()),
             readiness: Arc::new(SchemaReadiness(pool.clone())),
             writes: Arc::clone(&writes),
+            limits: Arc::new(Limits::new(parts.limits)),
+            cors_origins: parts.cors_origins,
+            timeouts: Timeouts::default(),
         };
         let services = Services {
             accounts,

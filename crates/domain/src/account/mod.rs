@@ -3,6 +3,7 @@
 mod actor;
 mod authenticate;
 mod change_password;
+mod client;
 mod create_admin;
 mod email;
 mod list_users;
@@ -24,6 +25,7 @@ mod user;
 
 pub use actor::{Actor, AuthenticateError};
 pub use change_password::{ChangePassword, ChangePasswordError, ReplacePassword};
+pub use client::{Client, ClientNetwork};
 pub use create_admin::{AppointAdmin, CreateAdmin, CreateAdminError};
 pub use email::{Email, InvalidEmail};
 pub use log_in::{LogIn, LogInError, OpenSession};

@@ -254,7 +254,7 @@ async fn a_query_that_breaks_a_rule_is_422_and_names_the_parameter() {
         ("limit=99999999999999999999".to_owned(), "limit"),
         ("cursor=broken".to_owned(), "cursor"),
         ("cursor=%00".to_owned(), "cursor"),
-        (format!("cursor={}", "A".repeat(9000)), "cursor"),
+        (format!("cursor={}", "A".repeat(8000)), "cursor"),
         (format!("sort=name&cursor={nul_name}"), "cursor"),
         (format!("cursor={far_future}"), "cursor"),
         ("sort=stock".to_owned(), "sort"),
