@@ -11,6 +11,7 @@ use adapters_crypto::JwtSecret;
 use adapters_postgres::PoolConfig;
 use adapters_stripe::{CallLimits, Secret, StripeConfig};
 use api_actix::limits::LimitRules;
+use app::metrics::MetricsPlace;
 use app::shop::{CoreParts, Shop, ShopParts};
 use app::system::SystemIds;
 use domain::account::{AccountPolicy, Role};
@@ -347,6 +348,7 @@ fn start(
             sweep_interval: plan.sweep_interval,
             limits: plan.limits.clone(),
             cors_origins: plan.cors_origins.clone(),
+            metrics: MetricsPlace::default(),
             core: CoreParts {
                 jwt_secret: jwt_secret(),
                 previous_jwt_secrets: Vec::new(),

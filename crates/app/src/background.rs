@@ -1,14 +1,20 @@
-//! The loops of a running shop: sweeping unpaid orders, and running errands at the provider.
+//! The loops of a running shop: sweeping unpaid orders, running errands at the provider, forgetting what is old.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::idempotency::IdempotencyRepository;
 use domain::order::{ErrandSignal, OrderService};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 /// How often errands are looked for without a signal: those of other instances, and those that are due again.
 const ERRAND_POLL: Duration = Duration::from_secs(1);
+
+/// How often what is too old to be of use is forgotten.
+const PRUNE_INTERVAL: Duration = Duration::from_secs(600);
+/// How many rows one statement forgets, so that none holds locks for long.
+const PRUNE_BATCH: u32 = 1000;
 
 /// Wakes this instance's errand loop.
 #[derive(Debug, Clone, Default)]
@@ -30,11 +36,17 @@ impl Background {
     /// Starts the loops. Each round begins when the one before it has ended, so that a slow provider or database
     /// never piles them up.
     #[must_use]
-    pub fn start(orders: &OrderService, bell: &ErrandBell, sweep_interval: Duration) -> Self {
+    pub fn start(
+        orders: &OrderService,
+        keys: Arc<dyn IdempotencyRepository>,
+        bell: &ErrandBell,
+        sweep_interval: Duration,
+    ) -> Self {
         let (stop, stopped) = watch::channel(false);
         let mut loops = JoinSet::new();
         loops.spawn(sweep(orders.clone(), sweep_interval, stopped.clone()));
-        loops.spawn(run_errands(orders.clone(), bell.clone(), stopped));
+        loops.spawn(run_errands(orders.clone(), bell.clone(), stopped.clone()));
+        loops.spawn(prune_keys(keys, stopped));
         Self { stop, loops }
     }
 
@@ -82,6 +94,21 @@ async fn run_errands(orders: OrderService, bell: ErrandBell, mut stopped: watch:
         tokio::select! {
             () = tokio::time::sleep(ERRAND_POLL) => {}
             () = bell.0.notified() => {}
+            _ = stopped.wait_for(|stop| *stop) => return,
+        }
+    }
+}
+
+/// Forgets idempotency keys that are a day old, in batches.
+async fn prune_keys(keys: Arc<dyn IdempotencyRepository>, mut stopped: watch::Receiver<bool>) {
+    loop {
+        match keys.prune(PRUNE_BATCH).await {
+            Ok(pruned) if pruned == u64::from(PRUNE_BATCH) && !*stopped.borrow() => continue,
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "old idempotency keys could not be forgotten"),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(PRUNE_INTERVAL) => {}
             _ = stopped.wait_for(|stop| *stop) => return,
         }
     }

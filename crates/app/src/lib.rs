@@ -7,6 +7,7 @@ pub mod database;
 pub mod dev_postgres;
 pub mod environment;
 pub mod logging;
+pub mod metrics;
 pub mod password_prompt;
 pub mod run;
 pub mod seed_demo;

@@ -15,9 +15,10 @@ use domain::order::OrderPolicy;
 use stripe_simulator::{SimulatorConfig, StripeSimulator, WebhookTarget};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::config::{RateLimit, Secret, Settings, StripeSettings, development_jwt_secret};
+use crate::config::{RateLimit, Secret, Settings, Stage, StripeSettings, development_jwt_secret};
 use crate::database::{Database, DatabaseError};
 use crate::dev_postgres::DevPostgresError;
+use crate::metrics::MetricsPlace;
 use crate::seed_demo::{self, SeedError};
 use crate::shop::{CoreParts, Shop, ShopParts, ShopStartError, UseCases};
 use crate::system::{SystemClock, SystemIds};
@@ -92,6 +93,7 @@ async fn serve_on(settings: &Settings, data: &Path, database: &Database) -> Resu
         sweep_interval: settings.orders.sweep_interval,
         limits: limit_rules(settings),
         cors_origins: settings.server.cors_origins.clone(),
+        metrics: metrics_place(settings)?,
         core,
     })?;
     tracing::info!(%address, "the shop is open");
@@ -108,6 +110,15 @@ async fn serve_on(settings: &Settings, data: &Path, database: &Database) -> Resu
     }
     tracing::info!("the shop is closed");
     Ok(())
+}
+
+/// In production `/metrics` has an address of its own or none: it is the operator's, not the customers'.
+fn metrics_place(settings: &Settings) -> Result<MetricsPlace, ServeError> {
+    match settings.server.metrics_address {
+        Some(address) => Ok(MetricsPlace::Alone(listen(address)?)),
+        None if settings.stage == Stage::Production => Ok(MetricsPlace::Nowhere),
+        None => Ok(MetricsPlace::Beside),
+    }
 }
 
 fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {

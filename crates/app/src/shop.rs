@@ -15,18 +15,21 @@ use api_actix::application::{Shell, Timeouts, serve};
 use api_actix::limits::{LimitRules, Limits};
 use api_actix::routes::Services;
 use api_actix::routes::health::{NotReady, Readiness};
+use api_actix::routes::metrics::{MetricsPage, serve_alone};
 use api_actix::writes::Writes;
 use async_trait::async_trait;
 use domain::account::{AccountPolicy, AccountService};
 use domain::cart::CartService;
 use domain::catalog::CatalogService;
 use domain::clock::{Clock, Ids};
+use domain::idempotency::IdempotencyRepository;
 use domain::money::Currency;
 use domain::order::{OrderPolicy, OrderService};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use crate::background::{Background, ErrandBell};
+use crate::metrics::{self, MetricsPlace};
 
 /// What a shop is made of.
 pub struct ShopParts {
@@ -44,6 +47,8 @@ pub struct ShopParts {
     pub limits: LimitRules,
     /// Origins whose pages may call from browsers.
     pub cors_origins: Vec<String>,
+    /// Where `/metrics` is found.
+    pub metrics: MetricsPlace,
     /// What needs no provider.
     pub core: CoreParts,
 }
@@ -124,6 +129,7 @@ pub struct Shop {
     server: ServerHandle,
     serving: JoinHandle<io::Result<()>>,
     background: Background,
+    metrics_server: Option<ServerHandle>,
     writes: Arc<Writes>,
 }
 
@@ -158,12 +164,20 @@ impl Shop {
             cors_origins: parts.cors_origins,
             timeouts: Timeouts::default(),
         };
+        let keys: Arc<dyn IdempotencyRepository> = Arc::new(PgIdempotency::new(pool));
+        let page = metrics::page();
+        let (beside, metrics_server) = match parts.metrics {
+            MetricsPlace::Beside => (Some(page), None),
+            MetricsPlace::Alone(listener) => (None, Some(start_metrics(listener, page)?)),
+            MetricsPlace::Nowhere => (None, None),
+        };
         let services = Services {
             accounts,
             catalog,
             cart,
             orders: orders.clone(),
-            keys: Arc::new(PgIdempotency::new(pool.clone())),
+            keys: Arc::clone(&keys),
+            metrics: beside,
             events: webhooks,
         };
         let address = parts.listener.local_addr().map_err(ShopStartError::Server)?;
@@ -180,7 +194,8 @@ impl Shop {
             address,
             server: server.handle(),
             serving: tokio::spawn(server),
-            background: Background::start(&orders, &bell, parts.sweep_interval),
+            background: Background::start(&orders, keys, &bell, parts.sweep_interval),
+            metrics_server,
             writes,
         })
     }
@@ -199,8 +214,19 @@ impl Shop {
         if !self.writes.all_ended(Self::PATIENCE).await {
             tracing::warn!("writes under way did not end in time and are cut short");
         }
+        if let Some(server) = self.metrics_server {
+            server.stop(true).await;
+        }
         served
     }
+}
+
+/// Serves `/metrics` alone until the handle is told to stop.
+fn start_metrics(listener: TcpListener, page: Arc<dyn MetricsPage>) -> Result<ServerHandle, ShopStartError> {
+    let server = serve_alone(listener, page).map_err(ShopStartError::Server)?;
+    let handle = server.handle();
+    tokio::spawn(server);
+    Ok(handle)
 }
 
 /// Ready while the database answers and its schema is at least as new as this binary needs.

@@ -6,6 +6,7 @@ pub mod auth;
 pub mod cart;
 pub mod checkout_pages;
 pub mod health;
+pub mod metrics;
 pub mod orders;
 pub mod products;
 pub mod stripe_webhook;
@@ -21,6 +22,8 @@ use domain::idempotency::IdempotencyRepository;
 use domain::order::OrderService;
 use domain::payment::EventReader;
 
+use self::metrics::MetricsPage;
+
 /// The use cases that the routes call.
 #[derive(Clone)]
 pub struct Services {
@@ -34,6 +37,8 @@ pub struct Services {
     pub orders: OrderService,
     /// The answers to requests with an idempotency key.
     pub keys: Arc<dyn IdempotencyRepository>,
+    /// What was counted, if it is shown beside the rest.
+    pub metrics: Option<Arc<dyn MetricsPage>>,
     /// Verifies the provider's events.
     pub events: Arc<dyn EventReader>,
 }
@@ -46,6 +51,9 @@ impl Services {
             .app_data(Data::from(Arc::clone(&self.events)))
             .configure(stripe_webhook::configure)
             .configure(checkout_pages::configure);
+        if let Some(page) = &self.metrics {
+            metrics::configure(Arc::clone(page), config);
+        }
     }
 
     /// Mounts what lies under `/api/v1`: each route file adds itself here.
