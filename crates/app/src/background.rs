@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 const ERRAND_POLL: Duration = Duration::from_secs(1);
 
 /// How often what is too old to be of use is forgotten.
-const PRUNE_INTERVAL: Duration = Duration::from_secs(600);
+const PRUNE_INTERVAL: Duration = Duration::from_mins(10);
 /// How many rows one statement forgets, so that none holds locks for long.
 const PRUNE_BATCH: u32 = 1000;
 
