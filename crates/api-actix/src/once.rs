@@ -26,6 +26,7 @@ use tracing::Instrument;
 use crate::access::Caller;
 use crate::body::RawBody;
 use crate::edge::RequestId;
+use crate::limits::CheckoutGuard;
 use crate::problem::{Code, PROBLEM_JSON, Problem};
 
 /// The header that names a request.
@@ -47,20 +48,31 @@ impl FromRequest for Claimed {
     }
 }
 
+/// Whether a route's requests count against the checkout guard (contract 4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Guarded {
+    /// They begin to order or to pay: they do, refused ones too, but no replay and no `idempotency_in_progress`.
+    Checkout,
+    /// They don't.
+    No,
+}
+
 /// The middleware of a route whose requests can be repeated safely; it runs behind the access check.
 pub(crate) async fn once<B: MessageBody + 'static>(
+    guarded: Guarded,
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     // A task of its own: a client that hangs up ends neither the handler nor what follows it.
-    actix_web::rt::spawn(run(request, next).in_current_span()).await.map_err(Problem::internal)?
+    actix_web::rt::spawn(run(guarded, request, next).in_current_span()).await.map_err(Problem::internal)?
 }
 
 async fn run<B: MessageBody + 'static>(
+    guarded: Guarded,
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let keyed = match Keyed::of(&request).await {
+    let keyed = match admit(guarded, &request).await {
         Ok(Admission::Replay(answer)) => return Ok(replay(request, answer)),
         Ok(Admission::Run(keyed)) => keyed,
         Err(problem) => return Ok(request.error_response(problem)),
@@ -85,6 +97,33 @@ enum Admission {
 struct Keyed {
     keys: Arc<dyn IdempotencyRepository>,
     claim: Claim,
+}
+
+/// Asks the keys first, so that what came before is not counted, and then the guard.
+async fn admit(guarded: Guarded, request: &ServiceRequest) -> Result<Admission, Problem> {
+    let admitted = Keyed::of(request).await;
+    let is_uncounted = match &admitted {
+        Ok(Admission::Replay(_)) => true,
+        Ok(Admission::Run(_)) => false,
+        Err(problem) => problem.code() == Code::IdempotencyInProgress,
+    };
+    if is_uncounted || guarded == Guarded::No {
+        return admitted;
+    }
+    if let Err(refused) = count(request) {
+        if let Ok(Admission::Run(Some(keyed))) = admitted {
+            keyed.release().await;
+        }
+        return Err(refused);
+    }
+    admitted
+}
+
+fn count(request: &ServiceRequest) -> Result<(), Problem> {
+    let guard = request
+        .app_data::<Data<CheckoutGuard>>()
+        .ok_or_else(|| Problem::internal("the application is built without a checkout guard"))?;
+    guard.count(request, caller(request)?)
 }
 
 impl Keyed {

@@ -7,7 +7,7 @@ use actix_web::{FromRequest, Resource, Responder, guard, web};
 
 use crate::access::{Who, check_access};
 use crate::body::read_body;
-use crate::once::once;
+use crate::once::{Guarded, once};
 use crate::problem::{Code, Problem};
 
 /// A path and its methods. Begin with [`resource`].
@@ -56,14 +56,14 @@ impl Methods {
 
     /// A `POST` that can be repeated safely under an `Idempotency-Key`: the handler takes
     /// [`Claimed`](crate::once::Claimed).
-    pub fn post_once<H, A>(mut self, who: Who, handler: H) -> Self
+    pub fn post_once<H, A>(mut self, who: Who, guarded: Guarded, handler: H) -> Self
     where
         H: Handler<A>,
         A: FromRequest + 'static,
         H::Output: Responder + 'static,
     {
         self.allowed.push("POST");
-        let route = web::post().to(handler).wrap(from_fn(once));
+        let route = web::post().to(handler).wrap(from_fn(move |request, next| once(guarded, request, next)));
         self.resource = self.resource.route(route.wrap(from_fn(move |request, next| check_access(who, request, next))));
         self
     }

@@ -7,8 +7,10 @@ use api_actix::routes::metrics::MetricsPage;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
 /// Every counter, with what it means.
-const COUNTERS: &[(&str, &str)] =
-    &[("ironcart_fraud_refusals_total", "Orders and cancellations that a fraud rule refused, by rule.")];
+const COUNTERS: &[(&str, &str)] = &[
+    ("ironcart_fraud_refusals_total", "Orders and cancellations that a fraud rule refused, by rule."),
+    ("ironcart_rate_limited_total", "Requests that a rate limit refused, by limit."),
+];
 
 /// Where `/metrics` is found (contract 5, `APP__SERVER__METRICS_ADDR`).
 #[derive(Debug, Default)]

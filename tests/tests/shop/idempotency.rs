@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use api_actix::limits::Rate;
 use futures_util::future::join_all;
 use ironcart_tests::actors::{ADDRESS, Customer};
 use ironcart_tests::database::{RowHold, new_uuid};
@@ -394,5 +395,43 @@ async fn a_key_is_forgotten_after_24_hours_and_not_before() {
     assert!(!is_replay(&second));
     assert_ne!(second.order().id, first.id);
     assert!(is_replay(&keyed.checks_out().await.expect(201)));
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_checkout_guard_counts_neither_replays_nor_what_still_runs() {
+    let shop = TestShop::with(|plan| {
+        plan.limits.checkout = Some(Rate { count: 3, period: Duration::from_secs(3600) });
+    })
+    .await;
+    let (customer, mug) = with_cart(&shop).await;
+    let remaining = |reply: &Reply| reply.header("ratelimit-remaining").map(str::to_owned);
+    let keyed = customer.keyed("k");
+    let first = keyed.checks_out().await.expect(201);
+    assert_eq!(remaining(&first).as_deref(), Some("2"));
+    for _ in 0..5 {
+        assert!(is_replay(&keyed.checks_out().await.expect(201)));
+    }
+    forget_answers(&shop).await;
+    shop.database.run_sql("UPDATE idempotency_keys SET alive_at = now()").await.unwrap();
+    for _ in 0..5 {
+        keyed.checks_out().await.is_problem(409, "idempotency_in_progress");
+    }
+    // Refused ones count, whyever they are.
+    let invalid = customer.http.post("/orders", json!({})).await;
+    invalid.is_problem(422, "validation_failed");
+    assert_eq!(remaining(&invalid).as_deref(), Some("1"));
+    keyed.starts_payment(&first.order()).await.is_problem(422, "idempotency_key_reused");
+    let _ = customer.adds(&mug, 1).await.expect(200);
+    let other = customer.keyed("other");
+    let refused = other.checks_out().await;
+    refused.is_problem(429, "rate_limited");
+    let seconds: u64 = refused.header("retry-after").unwrap().parse().unwrap();
+    assert!((1_100..=1_200).contains(&seconds), "{seconds}");
+    // What was answered is answered still, and a refused key is free.
+    shop.database.run_sql("UPDATE idempotency_keys SET alive_at = '-infinity'").await.unwrap();
+    assert_eq!(shop.database.number("SELECT count(*) AS n FROM idempotency_keys").await, 1);
+    // Cancelling does not count.
+    let _ = customer.cancels(&first.order()).await.expect(200);
     shop.close().await;
 }

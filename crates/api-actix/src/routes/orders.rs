@@ -20,7 +20,7 @@ use crate::access::{Caller, Who};
 use crate::body::Body;
 use crate::cursor;
 use crate::fields::{self, Fields, NoFields, Request, boolean, one_of, price, text};
-use crate::once::Claimed;
+use crate::once::{Claimed, Guarded};
 use crate::path::PathId;
 use crate::problem::{Code, Problem};
 use crate::query::Query;
@@ -32,10 +32,10 @@ use crate::writes::Writes;
 /// Mounts the routes.
 pub fn configure(config: &mut ServiceConfig) {
     config
-        .service(resource("/orders").get(Who::Customer, list).post_once(Who::Customer, place))
+        .service(resource("/orders").get(Who::Customer, list).post_once(Who::Customer, Guarded::Checkout, place))
         .service(resource("/orders/{id}").get(Who::Either, find))
-        .service(resource("/orders/{id}/payment").post_once(Who::Customer, start_payment))
-        .service(resource("/orders/{id}/cancel").post_once(Who::Either, cancel));
+        .service(resource("/orders/{id}/payment").post_once(Who::Customer, Guarded::Checkout, start_payment))
+        .service(resource("/orders/{id}/cancel").post_once(Who::Either, Guarded::No, cancel));
 }
 
 async fn place(
