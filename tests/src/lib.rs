@@ -12,5 +12,6 @@ pub mod people;
 pub mod process;
 pub mod settling;
 pub mod shop;
+pub mod trials;
 pub mod wait;
 pub mod wire;

@@ -15,6 +15,7 @@ mod idempotency;
 mod known_failures;
 mod listing;
 mod migrations;
+mod model;
 mod paying;
 mod placing;
 mod pool;
