@@ -9,7 +9,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 # In CI a run that hides failures behind the first one is of no use either; only its output is shorter.
 NEXTEST_PROFILE := $(if $(CI),ci,default)
 
-.PHONY: help run test check arch deny fmt lint migrate demo conformance cargo nextest cargo-deny
+.PHONY: help run test test-long check arch deny fmt lint migrate demo conformance cargo nextest cargo-deny
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-12s %s\n", $$1, $$2 }'
@@ -20,6 +20,13 @@ run: cargo ## Serve the shop, with its own PostgreSQL and Stripe simulator (DATA
 test: nextest ## Run all tests, beside a PostgreSQL of their own
 	cargo nextest run --locked --workspace --profile $(NEXTEST_PROFILE) --no-run
 	$(TARGET)/debug/app with-test-postgres cargo nextest run --locked --workspace --profile $(NEXTEST_PROFILE)
+
+# The development profile: the long forms wait for PostgreSQL, and a release build of everything costs more than it saves.
+test-long: nextest ## Run the long forms of the random tests (TRIALS_SEED=... repeats a run)
+	@echo 'Trying 2,000 sequences of the model and 1,000,000 inputs of each parser, with a new seed ...'
+	cargo nextest run --locked --workspace --profile long --no-run
+	TRIALS=long $(TARGET)/debug/app with-test-postgres cargo nextest run --locked --workspace --profile long \
+		-E 'test(/^(model|parsing)::/)'
 
 check: lint arch deny ## Run all checks but the tests
 

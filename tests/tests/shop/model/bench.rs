@@ -80,6 +80,7 @@ pub fn policy() -> OrderPolicy {
             max_pending_orders: u32::try_from(MAX_PENDING).unwrap(),
             max_daily_cancellations: u32::try_from(MAX_CANCELLATIONS).unwrap(),
             max_daily_expiries: u32::try_from(MAX_EXPIRIES).unwrap(),
+            ..FraudLimits::default()
         },
         public_url: "http://shop.test".to_owned(),
     }
@@ -249,6 +250,7 @@ impl<'a> Bench<'a> {
             customer_id: self.customers[who],
             shipping_address: ShippingAddress::new("1 Main Street").unwrap(),
             pay_now: attempt,
+            claim: None,
             expected_total_minor: expected,
             at: self.now(),
             policy: policy(),
@@ -267,19 +269,21 @@ impl<'a> Bench<'a> {
             Err(PlaceOrderError::InsufficientStock { product_id, available, requested }) => {
                 self.short(&InsufficientStock { product_id, available, requested })
             }
+            Err(error @ PlaceOrderError::ClaimLost(_)) => error.to_string(),
             Err(PlaceOrderError::Store(error)) => broken(error),
         }
     }
 
     pub async fn starts_payment(&self, order_id: OrderId, who: usize) -> Answer {
         let (customer_id, attempt_id) = (self.customers[who], AttemptId::from(new_uuid()));
-        let command = StartPayment { order_id, customer_id, attempt_id, at: self.now(), policy: policy() };
+        let command = StartPayment { order_id, customer_id, attempt_id, at: self.now(), claim: None, policy: policy() };
         match self.orders.start_payment(&command).await {
             Ok(session) => format!("ok, at {}", session.id),
             Err(StartPaymentError::NotFound) => "not_found".to_owned(),
             Err(StartPaymentError::AlreadyPaid) => "order_already_paid".to_owned(),
             Err(StartPaymentError::NotPayable) => "order_not_payable".to_owned(),
             Err(StartPaymentError::Provider) => "payment_provider_error".to_owned(),
+            Err(error @ StartPaymentError::ClaimLost(_)) => error.to_string(),
             Err(StartPaymentError::Store(error)) => broken(error),
         }
     }
@@ -291,13 +295,15 @@ impl<'a> Bench<'a> {
             Who::Stranger => (self.customers[(owner + 1) % self.customers.len()], Role::Customer),
             Who::Admin => (self.admin, Role::Admin),
         };
-        let command = CancelOrder { order_id, actor_id, role, reason: None, at: self.now(), fraud: policy().fraud };
+        let (at, fraud) = (self.now(), policy().fraud);
+        let command = CancelOrder { order_id, actor_id, role, reason: None, claim: None, at, fraud };
         match self.orders.cancel(&command).await {
             Ok(_) => ok(),
             Err(CancelOrderError::NotFound) => "not_found".to_owned(),
             Err(CancelOrderError::AlreadyPaid) => "order_already_paid".to_owned(),
             Err(CancelOrderError::InvalidTransition(no)) => transition(no),
             Err(CancelOrderError::Refused(refusal)) => refused(refusal),
+            Err(error @ CancelOrderError::ClaimLost(_)) => error.to_string(),
             Err(CancelOrderError::Store(error)) => broken(error),
         }
     }
@@ -437,6 +443,7 @@ fn refused(refusal: FraudRefusal) -> Answer {
         FraudRefusal::PendingOrders { max } => format!("pending_order_limit {max}"),
         FraudRefusal::DailyExpiries { max } => format!("pending_order_limit for expiries {max}"),
         FraudRefusal::DailyCancellations { max } => format!("daily_cancellation_limit {max}"),
+        off @ (FraudRefusal::Units { .. } | FraudRefusal::AccountTooNew { .. }) => off.to_string(),
     }
 }
 
