@@ -48,6 +48,12 @@ impl Http {
         Self { key: Some(key.to_owned()), ..self.clone() }
     }
 
+    /// The token that it bears.
+    #[must_use]
+    pub fn token(&self) -> Option<&str> {
+        self.token.as_deref()
+    }
+
     /// The address of the next instance in turn.
     #[must_use]
     pub fn base(&self) -> &str {

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod accounts;
+mod bad_input;
 mod cancelling;
 mod cart;
 mod catalog;
@@ -16,6 +17,7 @@ mod known_failures;
 mod listing;
 mod migrations;
 mod model;
+mod parsing;
 mod paying;
 mod placing;
 mod pool;
