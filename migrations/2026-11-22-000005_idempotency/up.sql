@@ -1,12 +1,16 @@
 -- Requests with an Idempotency-Key: who may run, what came of it, and the answer that a replay gives again.
 
+-- Numbers of claims: none comes twice, also when a key was given back and is claimed anew, so that nobody who is only
+-- slow can take a later claim for theirs.
+CREATE SEQUENCE idempotency_claims;
+
 CREATE TABLE idempotency_keys (
     user_id      UUID     NOT NULL CONSTRAINT idempotency_keys_user_fkey REFERENCES users (id) ON DELETE CASCADE,
     key          TEXT     COLLATE "C" NOT NULL,
     -- SHA-256 of method, path and body.
     fingerprint  BYTEA    NOT NULL,
     -- Which claim is the last one: the transaction of the effect checks it.
-    claim        INTEGER  NOT NULL,
+    claim        BIGINT   NOT NULL,
     -- The claim's last sign of life.
     alive_at     TIMESTAMPTZ NOT NULL,
     created_at   TIMESTAMPTZ NOT NULL,

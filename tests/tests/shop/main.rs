@@ -13,6 +13,7 @@ mod expiring;
 mod fraud;
 mod gateway;
 mod idempotency;
+mod idempotency_model;
 mod known_failures;
 mod listing;
 mod migrations;

@@ -13,7 +13,8 @@ use futures_util::future::join_all;
 use ironcart_tests::shop::{Plan, TestShop, WEBHOOK_SECRET};
 use ironcart_tests::wait::until;
 
-fn orders_in(shop: &TestShop) -> PgOrders {
+/// The orders of a shop, past its instances.
+pub(crate) fn orders_in(shop: &TestShop) -> PgOrders {
     let config = StripeConfig::new(Secret::new("sk_test_1"), vec![Secret::new(WEBHOOK_SECRET)]);
     let events = Arc::new(StripeWebhooks::new(&config).unwrap());
     PgOrders::new(shop.database.pool.clone(), Arc::new(SystemIds), events)

@@ -33,8 +33,8 @@ impl PgIdempotency {
 
 #[derive(QueryableByName)]
 struct GrantRow {
-    #[diesel(sql_type = Integer)]
-    claim: i32,
+    #[diesel(sql_type = BigInt)]
+    claim: i64,
     #[diesel(sql_type = Nullable<SqlUuid>)]
     order_id: Option<Uuid>,
 }
@@ -59,9 +59,9 @@ struct HolderRow {
 /// A key that is a day old is as good as none; a claim that gave no sign of life is taken over. The conflicting row
 /// is looked at under its lock, so an effect that is being committed is waited for, and seen.
 const CLAIM: &str = "INSERT INTO idempotency_keys AS kept (user_id, key, fingerprint, claim, alive_at, created_at) \
-     VALUES ($1, $2, $3, 1, clock_timestamp(), clock_timestamp()) \
+     VALUES ($1, $2, $3, nextval('idempotency_claims'), clock_timestamp(), clock_timestamp()) \
      ON CONFLICT (user_id, key) DO UPDATE SET \
-       claim = kept.claim + 1, \
+       claim = excluded.claim, \
        alive_at = excluded.alive_at, \
        fingerprint = excluded.fingerprint, \
        created_at = CASE WHEN kept.created_at <= now() - make_interval(hours => $5) \
@@ -105,7 +105,7 @@ impl IdempotencyRepository for PgIdempotency {
         )
         .bind::<SqlUuid, _>(claim.user_id.uuid())
         .bind::<Text, _>(claim.key.as_str())
-        .bind::<Integer, _>(claim.number.cast_signed())
+        .bind::<BigInt, _>(claim.number.cast_signed())
         .bind::<SmallInt, _>(answer.status.cast_signed())
         .bind::<Text, _>(&answer.content_type)
         .bind::<Nullable<Text>, _>(answer.location.as_deref())
@@ -148,7 +148,7 @@ impl PgIdempotency {
         let statement = statement
             .bind::<SqlUuid, _>(claim.user_id.uuid())
             .bind::<Text, _>(claim.key.as_str())
-            .bind::<Integer, _>(claim.number.cast_signed());
+            .bind::<BigInt, _>(claim.number.cast_signed());
         let mut connection = self.pool.get().await?;
         cached(statement).execute(&mut connection).await.map_err(store_error)
     }

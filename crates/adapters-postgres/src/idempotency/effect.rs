@@ -1,6 +1,6 @@
 //! The part of a key that belongs to the transaction of its effect.
 
-use diesel::sql_types::{Integer, Text, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Text, Uuid as SqlUuid};
 use diesel::{QueryResult, sql_query};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use domain::id::OrderId;
@@ -28,7 +28,7 @@ async fn write(mut connection: &AsyncPgConnection, claim: &Claim, order_id: Orde
     )
     .bind::<SqlUuid, _>(claim.user_id.uuid())
     .bind::<Text, _>(claim.key.as_str())
-    .bind::<Integer, _>(claim.number.cast_signed())
+    .bind::<BigInt, _>(claim.number.cast_signed())
     .bind::<SqlUuid, _>(order_id.uuid());
     Ok(cached(mark).execute(&mut connection).await? == 1)
 }

@@ -24,8 +24,8 @@ pub struct Claim {
     pub user_id: UserId,
     /// The key.
     pub key: IdempotencyKey,
-    /// Which claim of this key, from 1. The transaction of the effect checks that it is still the last one.
-    pub number: u32,
+    /// No two claims ever have the same. The transaction of the effect checks that it is still the key's.
+    pub number: u64,
     /// The order in which an earlier claim's effect is committed: nothing is to be decided anew.
     pub committed: Option<OrderId>,
 }
@@ -56,7 +56,7 @@ pub struct ClaimLost;
 #[async_trait]
 pub trait IdempotencyRepository: Send + Sync {
     /// Claims a key. MUST grant it to one of several requests at once. A claim whose last sign of life is
-    /// [`CLAIM_SECONDS`](Claim::CLAIM_SECONDS) old MUST be taken over under a new number, and a key older than
+    /// [`CLAIM_SECONDS`](Claim::CLAIM_SECONDS) old MUST be taken over under a number never used before, and a key older than
     /// [`KEPT_HOURS`](Claim::KEPT_HOURS) counts as unknown.
     async fn claim(&self, request: &ClaimRequest) -> Result<Claiming, StoreError>;
 
