@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod accounts;
+mod auth_guard;
 mod cancelling;
 mod cart;
 mod catalog;
@@ -20,7 +21,9 @@ mod placing;
 mod pool;
 mod purchase;
 mod races;
+mod rate_limits;
 mod refunds;
+mod security;
 mod signing_in;
 mod sweeping;
 mod webhooks;
