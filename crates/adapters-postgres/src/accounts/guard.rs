@@ -162,14 +162,9 @@ impl AuthGuard for PgAuthGuard {
         Ok(())
     }
 
-    async fn look<'a>(
-        &self,
-        kind: AttemptKind,
-        client: Client,
-        email: Option<&'a Email>,
-    ) -> Result<GuardView, StoreError> {
+    async fn look(&self, kind: AttemptKind, client: Client, email: Option<Email>) -> Result<GuardView, StoreError> {
         let mut connection = self.pool.get().await?;
-        let snapshot = self.snapshot(&mut connection, kind, client, email).await.map_err(store_error)?;
+        let snapshot = self.snapshot(&mut connection, kind, client, email.as_ref()).await.map_err(store_error)?;
         Ok(self.policy.view(client, &snapshot))
     }
 }

@@ -63,7 +63,7 @@ pub(crate) async fn guard_attempts<B: MessageBody + 'static>(
     let attempted = Attempted::default();
     request.extensions_mut().insert(attempted.clone());
     let response = next.call(request).await?;
-    let after = guard.look(kind, client, attempted.0.get()).await.unwrap_or_else(|error| {
+    let after = guard.look(kind, client, attempted.0.get().cloned()).await.unwrap_or_else(|error| {
         tracing::warn!(%error, "how a client stands after its attempt could not be told");
         before
     });

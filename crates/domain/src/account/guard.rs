@@ -75,7 +75,7 @@ pub struct GuardPolicy {
 
 impl GuardPolicy {
     /// The contract's limit of failures at one account; no setting changes it.
-    pub const ACCOUNT_FAILURES: GuardLimit = GuardLimit { count: 20, period: Duration::from_secs(900) };
+    pub const ACCOUNT_FAILURES: GuardLimit = GuardLimit { count: 20, period: Duration::from_mins(15) };
 
     /// How long an address counts as one that the account logs in from, in days (contract 4).
     pub const KNOWN_ADDRESS_DAYS: u32 = 30;
@@ -257,12 +257,7 @@ pub trait AuthGuard: Send + Sync {
     async fn end(&self, slot: AttemptSlot, outcome: AttemptOutcome) -> Result<(), StoreError>;
 
     /// How those stand who would try. Counts nothing.
-    async fn look<'a>(
-        &self,
-        kind: AttemptKind,
-        client: Client,
-        email: Option<&'a Email>,
-    ) -> Result<GuardView, StoreError>;
+    async fn look(&self, kind: AttemptKind, client: Client, email: Option<Email>) -> Result<GuardView, StoreError>;
 }
 
 /// Lets everybody through: for the shop's own commands, and where limits are switched off.
@@ -279,7 +274,7 @@ impl AuthGuard for Unguarded {
         Ok(())
     }
 
-    async fn look<'a>(&self, _: AttemptKind, _: Client, _: Option<&'a Email>) -> Result<GuardView, StoreError> {
+    async fn look(&self, _: AttemptKind, _: Client, _: Option<Email>) -> Result<GuardView, StoreError> {
         Ok(GuardView::default())
     }
 }
