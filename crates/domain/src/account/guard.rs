@@ -315,7 +315,7 @@ mod tests {
     use super::*;
     use crate::account::ClientNetwork;
 
-    const MINUTE: Duration = Duration::from_secs(60);
+    const MINUTE: Duration = Duration::from_mins(1);
 
     fn policy() -> GuardPolicy {
         let limit = |count, minutes| GuardLimit { count, period: MINUTE * minutes };

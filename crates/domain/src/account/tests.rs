@@ -417,11 +417,11 @@ mod the_guard {
     }
 
     /// Lets one attempt begin, and expects it to end so.
-    fn expecting(outcome: AttemptOutcome) -> Option<MockAuthGuard> {
+    fn expecting(outcome: AttemptOutcome) -> MockAuthGuard {
         let mut guard = MockAuthGuard::new();
         guard.expect_begin().times(1).returning(|_| Ok(slot()));
         guard.expect_end().with(eq(slot()), eq(outcome)).times(1).returning(|_, _| Ok(()));
-        Some(guard)
+        guard
     }
 
     #[tokio::test]
@@ -435,7 +435,7 @@ mod the_guard {
 
     #[tokio::test]
     async fn is_told_of_a_wrong_password_as_of_a_failure() {
-        let mut ports = Ports { guard: expecting(AttemptOutcome::Failed), ..Ports::default() };
+        let mut ports = Ports { guard: Some(expecting(AttemptOutcome::Failed)), ..Ports::default() };
         ports.users.expect_find_by_email().returning(|_| Ok(None));
         ports.verifies(None, false);
         assert!(ports.service().log_in(Client::ourselves(), log_in()).await.is_err());
@@ -443,7 +443,7 @@ mod the_guard {
 
     #[tokio::test]
     async fn is_told_of_a_store_that_failed_as_of_nothing() {
-        let mut ports = Ports { guard: expecting(AttemptOutcome::Undecided), ..Ports::default() };
+        let mut ports = Ports { guard: Some(expecting(AttemptOutcome::Undecided)), ..Ports::default() };
         ports.users.expect_find_by_email().returning(|_| Err(StoreError::unavailable("down")));
         assert!(ports.service().log_in(Client::ourselves(), log_in()).await.is_err());
     }
