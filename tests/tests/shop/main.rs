@@ -5,6 +5,7 @@
 
 mod accounts;
 mod bad_input;
+mod auth_guard;
 mod cancelling;
 mod cart;
 mod catalog;
@@ -24,7 +25,9 @@ mod placing;
 mod pool;
 mod purchase;
 mod races;
+mod rate_limits;
 mod refunds;
+mod security;
 mod signing_in;
 mod sweeping;
 mod webhooks;
