@@ -144,8 +144,10 @@ impl Shop {
         let CoreParts { clock, ids, currency, .. } = parts.core;
         let webhooks = Arc::new(StripeWebhooks::new(&parts.stripe)?);
         let bell = ErrandBell::default();
+        let store = Arc::new(PgOrders::new(pool.clone(), Arc::clone(&ids), Arc::clone(&webhooks) as _));
         let orders = OrderService {
-            orders: Arc::new(PgOrders::new(pool.clone(), Arc::clone(&ids), Arc::clone(&webhooks) as _)),
+            orders: Arc::clone(&store) as _,
+            events: store,
             tasks: Arc::new(PgTasks::new(pool.clone())),
             gateway: Arc::new(StripeGateway::new(&parts.stripe)?),
             errands: Arc::new(bell.clone()),

@@ -9,6 +9,7 @@ mod cancelling;
 mod cart;
 mod catalog;
 mod crash;
+mod events;
 mod expiring;
 mod fraud;
 mod gateway;

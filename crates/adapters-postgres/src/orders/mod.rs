@@ -4,6 +4,7 @@
 mod change;
 mod claim;
 mod customer;
+mod event_log;
 mod events;
 mod list;
 mod load;

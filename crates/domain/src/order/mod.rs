@@ -4,6 +4,7 @@
 mod cancel;
 mod change;
 mod errands;
+mod events;
 mod expire;
 mod fulfil;
 mod hear;
@@ -11,6 +12,7 @@ mod hear;
 mod order;
 mod place;
 mod refund;
+mod replay_event;
 mod repository;
 #[cfg(any(test, feature = "mocks"))]
 pub mod sample;
@@ -25,12 +27,16 @@ pub use change::{Errand, OrderChange};
 pub use errands::{ErrandSignal, Task, TaskRepository};
 #[cfg(any(test, feature = "mocks"))]
 pub use errands::{MockErrandSignal, MockTaskRepository};
+pub use events::EventRepository;
+#[cfg(any(test, feature = "mocks"))]
+pub use events::MockEventRepository;
 pub use expire::{ExpireOrder, Expiry, Sweep};
 pub use fulfil::{FulfilOrder, FulfilOrderError, FulfilmentStep};
 pub use hear::{Hearing, ProviderNews};
 pub use order::{Flag, HistoryEntry, Order, OrderLine, Party, Payability};
 pub use place::{CartProduct, PlaceOrder, PlaceOrderError, PlaceSnapshot};
 pub use refund::{RefundOrderMoney, RefundOrderMoneyError};
+pub use replay_event::ReplayEventError;
 #[cfg(any(test, feature = "mocks"))]
 pub use repository::MockOrderRepository;
 pub use repository::{EventOutcome, OrderFilter, OrderPosition, OrderRepository};

@@ -7,6 +7,7 @@ mod gateway;
 mod provider_id;
 mod receipt;
 mod state;
+mod stored_event;
 
 pub use attempt::{Attempt, AttemptState, CheckoutLine, CheckoutRequest, Ending, OpenSession};
 #[cfg(any(test, feature = "mocks"))]
@@ -24,3 +25,4 @@ pub use receipt::{
     RefundStanding, RefundStatus,
 };
 pub use state::{InvalidPaymentMove, PaymentStatus};
+pub use stored_event::{EventFilter, EventPosition, EventWithPayload, StoredEvent};
