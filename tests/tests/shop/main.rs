@@ -24,6 +24,7 @@ mod placing;
 mod pool;
 mod purchase;
 mod races;
+mod reconciling;
 mod refunds;
 mod signing_in;
 mod sweeping;

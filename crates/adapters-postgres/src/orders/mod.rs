@@ -13,6 +13,7 @@ mod request;
 mod rows;
 mod save;
 mod stock;
+mod unsettled;
 
 use std::sync::Arc;
 

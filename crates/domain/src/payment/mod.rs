@@ -17,7 +17,7 @@ pub use event::{EventContent, EventReader, EventStatus, ProviderEvent, SessionNe
 pub use gateway::MockPaymentGateway;
 pub use gateway::{
     FoundSession, GatewayUnavailable, OpenSessionError, PaymentGateway, RefundOrder, RefundRefused, SessionLifetime,
-    SessionPayment, SessionStanding,
+    SessionPayment, SessionStanding, UndeliveredEvents,
 };
 pub use provider_id::{CheckoutSessionId, InvalidProviderId, PaymentIntentId, ProviderEventId, ProviderRefundId};
 pub use receipt::{
