@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 
 use crate::http::{Http, Reply};
-use crate::wire::{Order, Product};
+use crate::wire::{Event, Order, Product};
 
 /// Where test customers live.
 pub const ADDRESS: &str = "1 Main Street\n12345 Springfield";
@@ -167,5 +167,21 @@ impl Admin {
     /// Looks at an order.
     pub async fn sees(&self, order: &Order) -> Order {
         self.http.get(&format!("/orders/{}", order.id)).await.expect(200).order()
+    }
+
+    /// Lists the provider's events, as `status=FAILED` asks for.
+    pub async fn lists_events(&self, filter: &str) -> Vec<Event> {
+        let page = self.http.get(&format!("/admin/events?limit=100&{filter}")).await.expect(200).json();
+        serde_json::from_value(page["items"].clone()).unwrap_or_else(|error| unreachable!("{error}: {page}"))
+    }
+
+    /// Looks at one of the provider's events.
+    pub async fn sees_event(&self, event: &Event) -> Event {
+        self.http.get(&format!("/admin/events/{}", event.id)).await.expect(200).read_as()
+    }
+
+    /// Applies an event again.
+    pub async fn replays(&self, event: &Event) -> Reply {
+        self.http.post_empty(&format!("/admin/events/{}/replay", event.id)).await
     }
 }

@@ -64,7 +64,12 @@ impl AppSettings {
 
     /// Runs another command of the binary to its end, such as `check-stock`.
     pub async fn run(&self, command: &str) -> Output {
-        self.command().arg(command).output().await.expect("the app runs")
+        self.run_with(&[command]).await
+    }
+
+    /// Runs another command of the binary to its end, with its arguments.
+    pub async fn run_with(&self, arguments: &[&str]) -> Output {
+        self.command().args(arguments).output().await.expect("the app runs")
     }
 
     fn command(&self) -> Command {

@@ -8,17 +8,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use adapters_crypto::JwtSecret;
-use adapters_postgres::PoolConfig;
+use adapters_postgres::{PgPool, PoolConfig};
 use adapters_stripe::{CallLimits, Secret, StripeConfig};
 use api_actix::limits::LimitRules;
+use app::background::{ErrandBell, Intervals};
 use app::metrics::MetricsPlace;
-use app::shop::{CoreParts, Shop, ShopParts};
+use app::shop::{CoreParts, Shop, ShopParts, reconciler};
 use app::system::SystemIds;
 use domain::account::{AccountPolicy, GuardPolicy, Role};
-use domain::clock::{Clock, Timestamp};
+use domain::clock::{Clock, Ids, Timestamp};
 use domain::fraud::FraudLimits;
 use domain::money::{Currency, Money};
-use domain::order::OrderPolicy;
+use domain::order::{OrderPolicy, Reconciler};
 use serde_json::Value;
 use stripe_simulator::{
     Control, Fault, FaultKind, FaultPhase, SimulatorConfig, StripeSimulator, WebhookRetry, WebhookTarget, sign_payload,
@@ -48,6 +49,8 @@ pub struct Plan {
     pub calls: CallLimits,
     /// The pause between two sweeps; short, so that moving the clock is enough.
     pub sweep_interval: Duration,
+    /// How often the instances reconcile among them; a day, unless a test is about that.
+    pub reconcile_interval: Duration,
     /// How many instances serve.
     pub instances: usize,
     /// Which signatures of events are accepted.
@@ -91,6 +94,7 @@ impl Default for Plan {
                 ..CallLimits::default()
             },
             sweep_interval: Duration::from_millis(100),
+            reconcile_interval: Duration::from_secs(24 * 3600),
             instances: 1,
             webhook_secrets: vec![WEBHOOK_SECRET.to_owned()],
             connections: 8,
@@ -257,6 +261,15 @@ impl TestShop {
         async move { http.post_webhook(body, Some(&signature)).await }
     }
 
+    /// Asks the provider what the shop missed, as one more instance does; nobody else does unless it is planned.
+    #[must_use]
+    pub fn reconciler(&self) -> Reconciler {
+        let system: (Arc<dyn Clock>, Arc<dyn Ids>) = (Arc::clone(&self.clock) as _, Arc::new(SystemIds));
+        let pool = PgPool::new(patient_pool(&self.plan, &self.database));
+        let stripe = stripe_config(&self.plan, &self.stripe);
+        reconciler(&pool, &stripe, system, self.plan.orders.clone(), &ErrandBell::default()).expect("good settings")
+    }
+
     // --- waiting ------------------------------------------------------------------------------------------------
 
     /// Waits until an order and its payment stand so, e.g. `PAID COMPLETED`; gives the order.
@@ -319,6 +332,14 @@ fn jwt_secret() -> JwtSecret {
     JwtSecret::new(JWT_SECRET).expect("long enough")
 }
 
+fn stripe_config(plan: &Plan, stripe: &StripeSimulator) -> StripeConfig {
+    let secrets = plan.webhook_secrets.iter().map(|secret| Secret::new(secret.as_str())).collect();
+    let mut config = StripeConfig::new(Secret::new("sk_test_ironcart"), secrets);
+    config.api_base = Some(stripe.base_url().to_owned());
+    config.limits = plan.calls.clone();
+    config
+}
+
 /// A busy machine is no reason for a 503 in a test; what must not wait is tested for that.
 fn patient_pool(plan: &Plan, database: &Database) -> PoolConfig {
     PoolConfig {
@@ -339,16 +360,12 @@ fn start(
 ) -> Vec<Shop> {
     let mut shops = Vec::new();
     for address in addresses {
-        let secrets = plan.webhook_secrets.iter().map(|secret| Secret::new(secret.as_str())).collect();
-        let mut config = StripeConfig::new(Secret::new("sk_test_ironcart"), secrets);
-        config.api_base = Some(stripe.base_url().to_owned());
-        config.limits = plan.calls.clone();
         let parts = ShopParts {
             listener: TcpListener::bind(address).expect("a port"),
             database: patient_pool(plan, database),
-            stripe: config,
+            stripe: stripe_config(plan, stripe),
             orders: plan.orders.clone(),
-            sweep_interval: plan.sweep_interval,
+            intervals: Intervals { sweep: plan.sweep_interval, reconcile: plan.reconcile_interval },
             limits: plan.limits.clone(),
             auth_guard: plan.auth_guard,
             cors_origins: plan.cors_origins.clone(),

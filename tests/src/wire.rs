@@ -91,6 +91,23 @@ pub struct HistoryEntry {
     pub reason: Option<String>,
 }
 
+/// `event`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[allow(missing_docs, reason = "the contract says what each is")]
+pub struct Event {
+    pub id: String,
+    pub provider_event_id: String,
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub status: String,
+    pub reason: Option<String>,
+    pub order_id: Option<String>,
+    pub received_at: String,
+    pub applied_at: Option<String>,
+    pub payload: Option<serde_json::Value>,
+}
+
 impl Order {
     /// Its history as `FROM>TO by`, without times.
     #[must_use]

@@ -118,7 +118,7 @@ impl Call<'_> {
         self.was_replayed.load(Ordering::Relaxed)
     }
 
-    async fn send(&self, request: &RequestBuilder, key: Option<&str>) -> Result<Bytes, CallError> {
+    pub(crate) async fn send(&self, request: &RequestBuilder, key: Option<&str>) -> Result<Bytes, CallError> {
         let limits = &self.api.limits;
         let mut last = String::from("there was no time left to ask");
         let mut was_cut_off = false;

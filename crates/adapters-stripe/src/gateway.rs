@@ -1,9 +1,10 @@
 //! The payment port on Stripe. Each method is one call: it ends within its deadline, with all that it asks.
 
 use async_trait::async_trait;
+use domain::clock::Timestamp;
 use domain::payment::{
     CheckoutRequest, CheckoutSessionId, FoundSession, GatewayUnavailable, OpenSessionError, PaymentGateway,
-    PaymentIntentId, ProviderRefund, RefundOrder, RefundRefused, SessionStanding,
+    PaymentIntentId, ProviderEventId, ProviderRefund, RefundOrder, RefundRefused, SessionStanding, UndeliveredEvents,
 };
 use stripe_checkout::checkout_session::ExpireCheckoutSession;
 use stripe_client_core::{IdempotencyKey, RequestStrategy, StripeRequest};
@@ -13,7 +14,7 @@ use uuid::Uuid;
 use crate::call::{Api, Call, CallError, unavailable};
 use crate::config::{InvalidStripeConfig, StripeConfig};
 use crate::verdict::Refusal;
-use crate::{refund, session};
+use crate::{events, refund, session};
 
 /// Stripe as the shop's payment provider.
 ///
@@ -98,6 +99,15 @@ impl PaymentGateway for StripeGateway {
 
     async fn refunds(&self, intent: &PaymentIntentId) -> Result<Vec<ProviderRefund>, GatewayUnavailable> {
         refunds_of(&self.api.call(), intent).await
+    }
+
+    async fn undelivered_events(
+        &self,
+        until: Timestamp,
+        after: Option<ProviderEventId>,
+    ) -> Result<UndeliveredEvents, GatewayUnavailable> {
+        let page = self.api.call().send(&events::list(until, after), None).await;
+        events::read(&page.map_err(CallError::into_unavailable)?).map_err(unavailable)
     }
 }
 

@@ -7,6 +7,7 @@
 mod call;
 mod circuit;
 mod config;
+mod events;
 mod gateway;
 mod refund;
 mod session;

@@ -12,7 +12,9 @@ use domain::account::{Actor, AuthenticateError, Role, Unguarded};
 use domain::clock::{Ids, MockClock};
 use domain::id::{SessionId, UserId};
 use domain::money::Currency;
-use domain::order::{MockErrandSignal, MockOrderRepository, MockTaskRepository, OrderService, sample};
+use domain::order::{
+    MockErrandSignal, MockEventRepository, MockOrderRepository, MockTaskRepository, OrderService, sample,
+};
 use domain::payment::MockPaymentGateway;
 use domain::store::StoreError;
 use serde_json::Value;
@@ -160,6 +162,7 @@ pub(crate) fn order_service(orders: MockOrderRepository, gateway: MockPaymentGat
     errands.expect_wake().returning(|| ());
     OrderService {
         orders: Arc::new(orders),
+        events: Arc::new(MockEventRepository::new()),
         tasks: Arc::new(MockTaskRepository::new()),
         gateway: Arc::new(gateway),
         errands: Arc::new(errands),

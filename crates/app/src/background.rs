@@ -1,10 +1,11 @@
-//! The loops of a running shop: sweeping unpaid orders, running errands at the provider, forgetting what is old.
+//! The loops of a running shop: sweeping unpaid orders, running errands at the provider, reconciling with it, and
+//! forgetting what is old.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use domain::idempotency::IdempotencyRepository;
-use domain::order::{ErrandSignal, OrderService};
+use domain::order::{ErrandSignal, OrderService, Reconciler};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
@@ -26,6 +27,16 @@ impl ErrandSignal for ErrandBell {
     }
 }
 
+/// How often the loops begin a round.
+#[derive(Debug, Clone, Copy)]
+pub struct Intervals {
+    /// Looking for orders to expire.
+    pub sweep: Duration,
+    /// Asking the provider what was missed: once in this time among all instances, for the first time soon after the
+    /// start.
+    pub reconcile: Duration,
+}
+
 /// The running loops.
 pub struct Background {
     stop: watch::Sender<bool>,
@@ -37,15 +48,17 @@ impl Background {
     /// never piles them up.
     #[must_use]
     pub fn start(
-        orders: &OrderService,
+        reconciler: Reconciler,
         keys: Arc<dyn IdempotencyRepository>,
         bell: &ErrandBell,
-        sweep_interval: Duration,
+        intervals: Intervals,
     ) -> Self {
+        let orders = &reconciler.orders;
         let (stop, stopped) = watch::channel(false);
         let mut loops = JoinSet::new();
-        loops.spawn(sweep(orders.clone(), sweep_interval, stopped.clone()));
+        loops.spawn(sweep(orders.clone(), intervals.sweep, stopped.clone()));
         loops.spawn(run_errands(orders.clone(), bell.clone(), stopped.clone()));
+        loops.spawn(reconcile(reconciler, intervals.reconcile, stopped.clone()));
         loops.spawn(prune_keys(keys, stopped));
         Self { stop, loops }
     }
@@ -112,4 +125,36 @@ async fn prune_keys(keys: Arc<dyn IdempotencyRepository>, mut stopped: watch::Re
             _ = stopped.wait_for(|stop| *stop) => return,
         }
     }
+}
+
+/// All instances look now and then whether it is due, and one of them does it.
+async fn reconcile(reconciler: Reconciler, interval: Duration, mut stopped: watch::Receiver<bool>) {
+    let turn_seconds = u32::try_from(interval.as_secs()).unwrap_or(u32::MAX);
+    // Instances that start together, after a deployment, do not look together.
+    let mut pause = jittered(interval / 20);
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            _ = stopped.wait_for(|stop| *stop) => return,
+        }
+        let stop = stopped.clone();
+        match reconciler.reconcile_in_turn(turn_seconds, &move || *stop.borrow()).await {
+            Ok(None) => {}
+            Ok(Some(report)) => tracing::info!(
+                asked = report.asked,
+                orders_settled = report.orders.len(),
+                unasked = report.unasked.len(),
+                was_cut = report.was_cut,
+                "reconciled with the payment provider"
+            ),
+            Err(error) => tracing::warn!(%error, "the reconciliation could not be done"),
+        }
+        pause = jittered(interval / 10);
+    }
+}
+
+/// A random part of a pause, from a half to all of it.
+#[expect(clippy::disallowed_methods, reason = "it spreads instances over time and decides nothing")]
+fn jittered(pause: Duration) -> Duration {
+    pause.mul_f64(rand::random_range(0.5..=1.0))
 }

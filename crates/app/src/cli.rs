@@ -47,6 +47,13 @@ pub enum Command {
     SeedDemo,
     /// Prove that every product's stock is the sum of its ledger; exits with 1 and the products' ids if not.
     CheckStock,
+    /// Ask the payment provider what the shop may have missed, and settle what differs; exits with 1 if something
+    /// could not be asked. What must follow there, such as refunds, is done by the running shop.
+    Reconcile {
+        /// Change nothing, neither here nor at the provider; only tell what would be done.
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Run a command with a `PostgreSQL` for tests beside it.
     #[command(hide = true)]
     WithTestPostgres {

@@ -9,6 +9,7 @@ pub mod environment;
 pub mod logging;
 pub mod metrics;
 pub mod password_prompt;
+mod reconciliation;
 pub mod run;
 pub mod seed_demo;
 pub mod serve;

@@ -2,22 +2,28 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use adapters_crypto::HasherSetupError;
 use adapters_postgres::PgProducts;
+use adapters_stripe::{InvalidStripeConfig, StripeConfig};
 use domain::account::{CreateAdmin, CreateAdminError, Email, SetPasswordError};
 use domain::catalog::ProductRepository as _;
+use domain::clock::{Clock, Ids};
+use domain::order::{ReconcileMode, Reconciliation};
 use domain::store::StoreError;
 
+use crate::background::ErrandBell;
 use crate::cli::Command;
-use crate::config::{Settings, Stage};
+use crate::config::{Settings, Stage, StripeSettings};
 use crate::database::{Database, DatabaseError};
 use crate::environment::Environment;
 use crate::password_prompt::{PasswordError, new_password};
 use crate::seed_demo::{self, SeedError};
 use crate::serve::{self, ServeError, serve};
-use crate::shop::UseCases;
-use crate::{logging, with_test_postgres};
+use crate::shop::{self, UseCases};
+use crate::system::{SystemClock, SystemIds};
+use crate::{logging, reconciliation, with_test_postgres};
 
 /// Why a command did not do what it was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +48,13 @@ enum CommandError {
     Store(#[from] StoreError),
     #[error(transparent)]
     TestPostgres(#[from] with_test_postgres::WithTestPostgresError),
+    #[error(
+        "there is no payment provider to ask: the built-in simulator lives and dies with `app serve`. To do: set \
+         STRIPE_API_KEY and STRIPE_WEBHOOK_SECRET, and APP__STRIPE__API_BASE if it is not Stripe itself"
+    )]
+    NoProvider,
+    #[error(transparent)]
+    Stripe(#[from] InvalidStripeConfig),
     #[error("the working directory can't be told: {0}")]
     Directory(std::io::Error),
 }
@@ -117,6 +130,7 @@ impl Context {
             Command::SetPassword { email } => self.set_password(email).await?,
             Command::SeedDemo => self.seed_demo().await?,
             Command::CheckStock => return self.check_stock().await,
+            Command::Reconcile { dry_run } => return self.reconcile(dry_run).await,
             // It needs no settings and ran before they were read.
             Command::WithTestPostgres { command } => return Ok(with_postgres(&command).await),
         }
@@ -200,6 +214,35 @@ impl Context {
         say(&format!("{}\n", ids.join("\n")), &mut std::io::stdout());
         say("error: the stock of these products differs from their ledger.\n", &mut std::io::stderr());
         Ok(ExitCode::FAILURE)
+    }
+
+    /// Contract 5: a line per order, and exit code 1 if something could not be asked.
+    async fn reconcile(&self, dry_run: bool) -> Result<ExitCode, CommandError> {
+        let StripeSettings::Account(account) = &self.settings.stripe else { return Err(CommandError::NoProvider) };
+        let stripe = serve::stripe_config(account);
+        let database = Database::open(&self.settings, self.data()).await?;
+        let mode = if dry_run { ReconcileMode::DryRun } else { ReconcileMode::Settle };
+        let reconciled = self.reconcile_on(&database, &stripe, mode).await;
+        self.close(database).await?;
+        let report = reconciled?;
+        say(&reconciliation::told(&report, mode), &mut std::io::stdout());
+        if report.unasked.is_empty() {
+            return Ok(ExitCode::SUCCESS);
+        }
+        say(&reconciliation::left_unknown(&report), &mut std::io::stderr());
+        Ok(ExitCode::FAILURE)
+    }
+
+    async fn reconcile_on(
+        &self,
+        database: &Database,
+        stripe: &StripeConfig,
+        mode: ReconcileMode,
+    ) -> Result<Reconciliation, CommandError> {
+        let system: (Arc<dyn Clock>, Arc<dyn Ids>) = (Arc::new(SystemClock), Arc::new(SystemIds));
+        let policy = serve::order_policy(&self.settings);
+        let reconciler = shop::reconciler(&database.pool(), stripe, system, policy, &ErrandBell::default())?;
+        Ok(reconciler.reconcile(mode, &|| false).await?)
     }
 
     /// Runs `work` on the use cases that need no provider, and gives the database back.

@@ -4,6 +4,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use adapters_crypto::{JwtSecret, SecretTooShort};
 use adapters_stripe::StripeConfig;
@@ -15,7 +16,8 @@ use domain::order::OrderPolicy;
 use stripe_simulator::{SimulatorConfig, StripeSimulator, WebhookTarget};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::config::{RateLimit, Secret, Settings, Stage, StripeSettings, development_jwt_secret};
+use crate::background::Intervals;
+use crate::config::{RateLimit, Secret, Settings, Stage, StripeAccount, StripeSettings, development_jwt_secret};
 use crate::database::{Database, DatabaseError};
 use crate::dev_postgres::DevPostgresError;
 use crate::metrics::MetricsPlace;
@@ -23,6 +25,9 @@ use crate::seed_demo::{self, SeedError};
 use crate::shop::{CoreParts, Shop, ShopParts, ShopStartError, UseCases};
 use crate::system::{SystemClock, SystemIds};
 use crate::welcome::Welcome;
+
+/// How often the provider is asked what was missed.
+const RECONCILE_INTERVAL: Duration = Duration::from_mins(10);
 
 /// Why the shop is not up, or did not end well.
 #[derive(Debug, thiserror::Error)]
@@ -90,7 +95,7 @@ async fn serve_on(settings: &Settings, data: &Path, database: &Database) -> Resu
         database: database.config.clone(),
         stripe,
         orders: order_policy(settings),
-        sweep_interval: settings.orders.sweep_interval,
+        intervals: Intervals { sweep: settings.orders.sweep_interval, reconcile: RECONCILE_INTERVAL },
         limits: limit_rules(settings),
         auth_guard: guard_policy(settings),
         cors_origins: settings.server.cors_origins.clone(),
@@ -131,14 +136,8 @@ async fn payment_provider(
     settings: &StripeSettings,
     address: SocketAddr,
 ) -> Result<(StripeConfig, Option<StripeSimulator>), ServeError> {
-    let wrap = |secret: &Secret| adapters_stripe::Secret::new(secret.expose());
     match settings {
-        StripeSettings::Account(account) => {
-            let secrets = account.webhook_secrets.iter().map(wrap).collect();
-            let mut config = StripeConfig::new(wrap(&account.api_key), secrets);
-            config.api_base.clone_from(&account.api_base);
-            Ok((config, None))
-        }
+        StripeSettings::Account(account) => Ok((stripe_config(account), None)),
         StripeSettings::Simulator => {
             let simulator = StripeSimulator::start(SimulatorConfig::default()).await?;
             let secret = format!("whsec_{}", crate::system::random_hex());
@@ -150,6 +149,15 @@ async fn payment_provider(
             Ok((config, Some(simulator)))
         }
     }
+}
+
+/// How to reach a configured account.
+pub(crate) fn stripe_config(account: &StripeAccount) -> StripeConfig {
+    let wrap = |secret: &Secret| adapters_stripe::Secret::new(secret.expose());
+    let secrets = account.webhook_secrets.iter().map(wrap).collect();
+    let mut config = StripeConfig::new(wrap(&account.api_key), secrets);
+    config.api_base.clone_from(&account.api_base);
+    config
 }
 
 /// What the settings make of the use cases that need no provider.
@@ -193,7 +201,7 @@ fn guard_policy(settings: &Settings) -> Option<GuardPolicy> {
     })
 }
 
-fn order_policy(settings: &Settings) -> OrderPolicy {
+pub(crate) fn order_policy(settings: &Settings) -> OrderPolicy {
     let orders = &settings.orders;
     let currency = settings.store.currency;
     OrderPolicy {
@@ -217,7 +225,7 @@ fn order_policy(settings: &Settings) -> OrderPolicy {
 }
 
 /// Settings are read as whole seconds, none of which comes near the bound.
-fn whole_seconds(duration: std::time::Duration) -> u32 {
+fn whole_seconds(duration: Duration) -> u32 {
     u32::try_from(duration.as_secs()).unwrap_or(u32::MAX)
 }
 

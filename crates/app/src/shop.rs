@@ -24,11 +24,11 @@ use domain::catalog::CatalogService;
 use domain::clock::{Clock, Ids};
 use domain::idempotency::IdempotencyRepository;
 use domain::money::Currency;
-use domain::order::{OrderPolicy, OrderService};
+use domain::order::{OrderPolicy, OrderService, Reconciler};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
-use crate::background::{Background, ErrandBell};
+use crate::background::{Background, ErrandBell, Intervals};
 use crate::metrics::{self, MetricsPlace};
 
 /// What a shop is made of.
@@ -41,8 +41,8 @@ pub struct ShopParts {
     pub stripe: StripeConfig,
     /// The rules of orders.
     pub orders: OrderPolicy,
-    /// The pause between two sweeps.
-    pub sweep_interval: Duration,
+    /// How often its loops begin a round.
+    pub intervals: Intervals,
     /// How often clients may ask.
     pub limits: LimitRules,
     /// How many logins and the like may fail; `None` lets any number.
@@ -126,6 +126,29 @@ impl UseCases {
     }
 }
 
+/// Puts the use cases that need the provider on their adapters. What must follow at the provider rings the bell.
+pub fn reconciler(
+    pool: &PgPool,
+    stripe: &StripeConfig,
+    (clock, ids): (Arc<dyn Clock>, Arc<dyn Ids>),
+    policy: OrderPolicy,
+    bell: &ErrandBell,
+) -> Result<Reconciler, InvalidStripeConfig> {
+    let webhooks = Arc::new(StripeWebhooks::new(stripe)?);
+    let store = Arc::new(PgOrders::new(pool.clone(), Arc::clone(&ids), webhooks));
+    let orders = OrderService {
+        orders: Arc::clone(&store) as _,
+        events: Arc::clone(&store) as _,
+        tasks: Arc::new(PgTasks::new(pool.clone())),
+        gateway: Arc::new(StripeGateway::new(stripe)?),
+        errands: Arc::new(bell.clone()),
+        clock,
+        ids,
+        policy,
+    };
+    Ok(Reconciler { orders, unsettled: store })
+}
+
 /// A running shop.
 pub struct Shop {
     address: SocketAddr,
@@ -152,15 +175,8 @@ impl Shop {
         let CoreParts { clock, ids, currency, .. } = parts.core;
         let webhooks = Arc::new(StripeWebhooks::new(&parts.stripe)?);
         let bell = ErrandBell::default();
-        let orders = OrderService {
-            orders: Arc::new(PgOrders::new(pool.clone(), Arc::clone(&ids), Arc::clone(&webhooks) as _)),
-            tasks: Arc::new(PgTasks::new(pool.clone())),
-            gateway: Arc::new(StripeGateway::new(&parts.stripe)?),
-            errands: Arc::new(bell.clone()),
-            clock,
-            ids: Arc::clone(&ids),
-            policy: parts.orders,
-        };
+        let reconciler = reconciler(&pool, &parts.stripe, (clock, Arc::clone(&ids)), parts.orders, &bell)?;
+        let orders = reconciler.orders.clone();
         let writes = Arc::new(Writes::on(Handle::current()));
         let shell = Shell {
             shop: api_actix::application::Shop { currency },
@@ -203,7 +219,7 @@ impl Shop {
             address,
             server: server.handle(),
             serving: tokio::spawn(server),
-            background: Background::start(&orders, keys, &bell, parts.sweep_interval),
+            background: Background::start(reconciler, keys, &bell, parts.intervals),
             metrics_server,
             writes,
         })

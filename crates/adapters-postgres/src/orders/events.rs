@@ -7,7 +7,7 @@ use diesel::{QueryResult, sql_query};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use domain::id::{EventId, OrderId};
 use domain::order::{EventOutcome, Hearing, Order, ProviderNews};
-use domain::payment::{EventContent, EventStatus, PaymentIntentId, ProviderEvent};
+use domain::payment::{CheckoutSessionId, EventContent, EventStatus, PaymentIntentId, ProviderEvent};
 use domain::store::StoreError;
 use uuid::Uuid;
 
@@ -16,11 +16,11 @@ use super::load::lock_order;
 use super::save::save;
 use crate::cached::cached;
 use crate::error::broken_constraint;
-use crate::schema::{orders, provider_events, receipts};
+use crate::schema::{checkout_attempts, orders, provider_events, receipts};
 use crate::transaction::Rollback;
 
 /// Why an event's transaction was rolled back.
-enum ReceiveError {
+pub(super) enum ReceiveError {
     Store(StoreError),
     /// It contradicts what the shop holds; a repeat won't mend that.
     Contradiction(String),
@@ -32,21 +32,34 @@ impl From<StoreError> for ReceiveError {
     }
 }
 
-/// Where an event goes.
-enum Addressee {
-    /// An order of this shop.
-    Order(OrderId),
-    /// Nobody, for this reason.
-    Nobody(String),
-    /// The order that will have this receipt.
-    ReceiptToCome,
+/// What becomes of an event.
+#[derive(Debug)]
+pub(super) struct Fate {
+    pub status: EventStatus,
+    /// The order that it is told to.
+    pub order_id: Option<OrderId>,
+    pub reason: Option<String>,
 }
 
-/// What an event's row says of its fate.
-struct Fate<'a> {
-    status: EventStatus,
-    order_id: Option<OrderId>,
-    reason: Option<&'a str>,
+impl Fate {
+    const fn applied_to(order_id: OrderId) -> Self {
+        Self { status: EventStatus::Applied, order_id: Some(order_id), reason: None }
+    }
+
+    /// Nobody's, for this reason.
+    const fn ignored(reason: String) -> Self {
+        Self { status: EventStatus::Ignored, order_id: None, reason: Some(reason) }
+    }
+
+    /// For the order that will have its receipt.
+    const fn waiting() -> Self {
+        Self { status: EventStatus::Waiting, order_id: None, reason: None }
+    }
+
+    /// It can't be applied, and a repeat won't mend that (contract 3.10).
+    pub(super) const fn failed(reason: String) -> Self {
+        Self { status: EventStatus::Failed, order_id: None, reason: Some(reason) }
+    }
 }
 
 impl PgOrders {
@@ -59,7 +72,7 @@ impl PgOrders {
         match received {
             Ok(outcome) => Ok(outcome),
             Err(ReceiveError::Store(error)) => Err(error),
-            Err(ReceiveError::Contradiction(reason)) => self.record_failed(event, hearing, &reason).await,
+            Err(ReceiveError::Contradiction(reason)) => self.record_failed(event, hearing, reason).await,
         }
     }
 
@@ -70,26 +83,17 @@ impl PgOrders {
         hearing: Hearing,
     ) -> Result<EventOutcome, Rollback<ReceiveError>> {
         lock_receipt(connection, event.content.intent()).await?;
-        let addressee = address(connection, &event.content).await?;
-        let intent = event.content.intent().map(PaymentIntentId::as_str);
-        let reason = match &event.content {
-            EventContent::Unreadable { reason } => Some(reason.as_str()),
-            _ => None,
-        };
-        let fate = match (&addressee, reason) {
-            (_, Some(_)) => Fate { status: EventStatus::Failed, order_id: None, reason },
-            (Addressee::Order(id), None) => Fate { status: EventStatus::Applied, order_id: Some(*id), reason: None },
-            (Addressee::Nobody(why), None) => Fate { status: EventStatus::Ignored, order_id: None, reason: Some(why) },
-            (Addressee::ReceiptToCome, None) => Fate { status: EventStatus::Waiting, order_id: None, reason: None },
-        };
-        let status = fate.status;
-        if !self.insert_event(connection, event, intent, &fate, hearing).await? {
+        let fate = fate_of(connection, &event.content).await?;
+        if !self.insert_event(connection, event, &fate, hearing).await? {
             return Ok(EventOutcome::Repeated);
         }
-        if let (Addressee::Order(order_id), Some(news)) = (addressee, ProviderNews::of(&event.content)) {
+        if let (Some(order_id), Some(news)) = (fate.order_id, ProviderNews::of(&event.content)) {
             self.tell(connection, order_id, &news, hearing).await.map_err(contradiction)?;
         }
-        Ok(EventOutcome::Recorded(status))
+        if let (EventStatus::Failed, Some(reason)) = (fate.status, &fate.reason) {
+            log_failed(event, reason);
+        }
+        Ok(EventOutcome::Recorded(fate.status))
     }
 
     /// Tells a locked order what the provider said, and with it what waited for a receipt that it now has.
@@ -143,8 +147,7 @@ impl PgOrders {
         &self,
         connection: &mut AsyncPgConnection,
         event: &ProviderEvent,
-        intent: Option<&str>,
-        fate: &Fate<'_>,
+        fate: &Fate,
         hearing: Hearing,
     ) -> QueryResult<bool> {
         let insert = diesel::insert_into(provider_events::table)
@@ -153,9 +156,9 @@ impl PgOrders {
                 provider_events::provider_event_id.eq(event.id.as_str()),
                 provider_events::kind.eq(&event.kind),
                 provider_events::status.eq(fate.status.as_str()),
-                provider_events::reason.eq(fate.reason),
+                provider_events::reason.eq(fate.reason.as_deref()),
                 provider_events::order_id.eq(fate.order_id.map(OrderId::uuid)),
-                provider_events::intent.eq(intent),
+                provider_events::intent.eq(event.content.intent().map(PaymentIntentId::as_str)),
                 provider_events::payload.eq(&event.payload),
                 provider_events::received_at.eq(hearing.at),
                 provider_events::applied_at.eq((fate.status == EventStatus::Applied).then_some(hearing.at)),
@@ -170,14 +173,13 @@ impl PgOrders {
         &self,
         event: &ProviderEvent,
         hearing: Hearing,
-        reason: &str,
+        reason: String,
     ) -> Result<EventOutcome, StoreError> {
-        tracing::error!(event.id = %event.id, event.kind, reason, "an event can't be applied and is kept as FAILED");
+        log_failed(event, &reason);
+        let fate = &Fate::failed(reason);
         self.pool
             .transaction(async |connection| {
-                let fate = Fate { status: EventStatus::Failed, order_id: None, reason: Some(reason) };
-                let intent = event.content.intent().map(PaymentIntentId::as_str);
-                let first = self.insert_event(connection, event, intent, &fate, hearing).await?;
+                let first = self.insert_event(connection, event, fate, hearing).await?;
                 let failed = EventOutcome::Recorded(EventStatus::Failed);
                 Ok::<_, Rollback<StoreError>>(if first { failed } else { EventOutcome::Repeated })
             })
@@ -197,10 +199,12 @@ pub(super) async fn lock_receipt(
     Ok(())
 }
 
-async fn address(
-    connection: &mut AsyncPgConnection,
-    content: &EventContent,
-) -> Result<Addressee, Rollback<ReceiveError>> {
+fn log_failed(event: &ProviderEvent, reason: &str) {
+    tracing::error!(event.id = %event.id, event.kind, reason, "an event can't be applied and is kept as FAILED");
+}
+
+/// Whose an event is, and so what becomes of it. Its receipt is locked.
+pub(super) async fn fate_of(connection: &mut AsyncPgConnection, content: &EventContent) -> QueryResult<Fate> {
     let owner = match content.intent() {
         Some(intent) => owner_of(connection, intent).await?,
         None => None,
@@ -208,28 +212,33 @@ async fn address(
     match content {
         EventContent::Session(session) => {
             let Some(named) = session.order_id else {
-                return Ok(Addressee::Nobody("names no order".into()));
+                return Ok(Fate::ignored("names no order".into()));
             };
             if let Some(owner) = owner.filter(|owner| *owner != named) {
                 let reason = format!("names order {named}, but its payment intent belongs to order {owner}");
-                return Err(Rollback::Refused(ReceiveError::Contradiction(reason)));
+                return Ok(Fate::failed(reason));
+            }
+            if let Some(keeper) = keeper_of(connection, &session.session_id).await?.filter(|keeper| *keeper != named) {
+                let reason = format!("names order {named}, but its session belongs to order {keeper}");
+                return Ok(Fate::failed(reason));
             }
             let known = orders::table.find(named.uuid()).select(orders::id);
             let known: Option<Uuid> = known.first(connection).await.optional()?;
             Ok(known.map_or_else(
-                || Addressee::Nobody("names an order that this shop does not have".into()),
-                |_| Addressee::Order(named),
+                || Fate::ignored("names an order that this shop does not have".into()),
+                |_| Fate::applied_to(named),
             ))
         }
         EventContent::Refund(_)
         | EventContent::ChargeRefunded { .. }
         | EventContent::Disputed(_)
         | EventContent::FraudWarning(_) => Ok(match (owner, content.intent()) {
-            (Some(owner), _) => Addressee::Order(owner),
-            (None, Some(_)) => Addressee::ReceiptToCome,
-            (None, None) => Addressee::Nobody("names no payment intent".into()),
+            (Some(owner), _) => Fate::applied_to(owner),
+            (None, Some(_)) => Fate::waiting(),
+            (None, None) => Fate::ignored("names no payment intent".into()),
         }),
-        EventContent::Ignored { reason } | EventContent::Unreadable { reason } => Ok(Addressee::Nobody(reason.clone())),
+        EventContent::Ignored { reason } => Ok(Fate::ignored(reason.clone())),
+        EventContent::Unreadable { reason } => Ok(Fate::failed(reason.clone())),
     }
 }
 
@@ -237,6 +246,14 @@ async fn owner_of(connection: &mut AsyncPgConnection, intent: &PaymentIntentId) 
     let owner = receipts::table.find(intent.as_str()).select(receipts::order_id);
     let owner: Option<Uuid> = owner.first(connection).await.optional()?;
     Ok(owner.map(OrderId::from))
+}
+
+/// The order that has a session among its attempts.
+async fn keeper_of(connection: &mut AsyncPgConnection, session: &CheckoutSessionId) -> QueryResult<Option<OrderId>> {
+    let keeper = checkout_attempts::table.filter(checkout_attempts::session_id.eq(session.as_str()));
+    let keeper = keeper.select(checkout_attempts::order_id);
+    let keeper: Option<Uuid> = keeper.first(connection).await.optional()?;
+    Ok(keeper.map(OrderId::from))
 }
 
 async fn mark_applied(
@@ -257,7 +274,7 @@ async fn mark_applied(
 }
 
 /// A broken constraint means that the event contradicts what the shop holds, such as a session of another order.
-fn contradiction(error: Error) -> Rollback<ReceiveError> {
+pub(super) fn contradiction(error: Error) -> Rollback<ReceiveError> {
     match broken_constraint(&error) {
         Some(constraint) => Rollback::Refused(ReceiveError::Contradiction(format!("breaks {constraint}"))),
         None => Rollback::Failed(error),

@@ -4,6 +4,7 @@
 mod change;
 mod claim;
 mod customer;
+mod event_log;
 mod events;
 mod list;
 mod load;
@@ -12,6 +13,7 @@ mod request;
 mod rows;
 mod save;
 mod stock;
+mod unsettled;
 
 use std::sync::Arc;
 

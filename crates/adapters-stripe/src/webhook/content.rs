@@ -23,6 +23,21 @@ enum Skipped {
 
 type Reading = Result<EventContent, Skipped>;
 
+/// The types that [`read`] acts on; Stripe takes up to 20 in one question.
+pub(crate) const HANDLED_TYPES: [&str; 11] = [
+    "checkout.session.completed",
+    "checkout.session.async_payment_succeeded",
+    "checkout.session.async_payment_failed",
+    "checkout.session.expired",
+    "charge.refunded",
+    "refund.created",
+    "refund.updated",
+    "charge.refund.updated",
+    "refund.failed",
+    "charge.dispute.created",
+    "radar.early_fraud_warning.created",
+];
+
 /// Translates an event's data.
 pub(super) fn read(kind: &str, data: Option<&RawValue>) -> EventContent {
     let reading = match kind {

@@ -6,6 +6,7 @@ mod signature;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use content::HANDLED_TYPES;
 use domain::clock::Timestamp;
 use domain::payment::{EventReader, ProviderEvent, ProviderEventId, WebhookRejected};
 use serde::Deserialize;
@@ -56,7 +57,7 @@ struct Envelope<'a> {
     data: Option<&'a RawValue>,
 }
 
-fn read_event(body: &[u8]) -> Result<ProviderEvent, WebhookRejected> {
+pub(crate) fn read_event(body: &[u8]) -> Result<ProviderEvent, WebhookRejected> {
     let malformed = WebhookRejected::Malformed;
     let text = str::from_utf8(body).map_err(|_| malformed("it is not UTF-8".into()))?;
     let envelope: Envelope<'_> = lenient::from_object(text)

@@ -1,5 +1,6 @@
 //! The routes of the contract, a file per resource.
 
+pub mod admin_events;
 pub mod admin_orders;
 pub mod admin_users;
 pub mod auth;
@@ -70,6 +71,7 @@ impl Services {
             .configure(products::configure)
             .configure(cart::configure)
             .configure(orders::configure)
-            .configure(admin_orders::configure);
+            .configure(admin_orders::configure)
+            .configure(admin_events::configure);
     }
 }

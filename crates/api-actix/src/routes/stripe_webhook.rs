@@ -9,7 +9,7 @@ mod tests;
 
 use actix_web::HttpRequest;
 use actix_web::web::{Data, Json, ServiceConfig};
-use domain::order::{EventOutcome, OrderService};
+use domain::order::OrderService;
 use domain::payment::{EventReader, WebhookRejected};
 use serde::Serialize;
 
@@ -37,11 +37,7 @@ async fn receive(
     let event = events.read(&body, signature, orders.clock.now())?;
     let (id, kind) = (event.id.clone(), event.kind.clone());
     let outcome = writes.run(async move { orders.receive(&event).await }).await?;
-    let status = match outcome {
-        EventOutcome::Recorded(status) => status.as_str(),
-        EventOutcome::Repeated => "REPEATED",
-    };
-    tracing::info!(event.id = %id, event.kind = kind, status, "an event of the provider's was received");
+    tracing::info!(event.id = %id, event.kind = kind, status = outcome.as_str(), "an event of the provider's was received");
     Ok(Json(ReceivedBody { received: true }))
 }
 

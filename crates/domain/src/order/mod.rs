@@ -4,13 +4,16 @@
 mod cancel;
 mod change;
 mod errands;
+mod events;
 mod expire;
 mod fulfil;
 mod hear;
 #[expect(clippy::module_inception, reason = "the feature and its aggregate bear one name")]
 mod order;
 mod place;
+mod reconcile;
 mod refund;
+mod replay_event;
 mod repository;
 #[cfg(any(test, feature = "mocks"))]
 pub mod sample;
@@ -25,12 +28,19 @@ pub use change::{Errand, OrderChange};
 pub use errands::{ErrandSignal, Task, TaskRepository};
 #[cfg(any(test, feature = "mocks"))]
 pub use errands::{MockErrandSignal, MockTaskRepository};
+pub use events::EventRepository;
+#[cfg(any(test, feature = "mocks"))]
+pub use events::MockEventRepository;
 pub use expire::{ExpireOrder, Expiry, Sweep};
 pub use fulfil::{FulfilOrder, FulfilOrderError, FulfilmentStep};
 pub use hear::{Hearing, ProviderNews};
 pub use order::{Flag, HistoryEntry, Order, OrderLine, Party, Payability};
 pub use place::{CartProduct, PlaceOrder, PlaceOrderError, PlaceSnapshot};
+#[cfg(any(test, feature = "mocks"))]
+pub use reconcile::MockUnsettledRepository;
+pub use reconcile::{Drift, ReconcileMode, Reconciler, Reconciliation, Unasked, UnheardEvent, UnsettledRepository};
 pub use refund::{RefundOrderMoney, RefundOrderMoneyError};
+pub use replay_event::ReplayEventError;
 #[cfg(any(test, feature = "mocks"))]
 pub use repository::MockOrderRepository;
 pub use repository::{EventOutcome, OrderFilter, OrderPosition, OrderRepository};

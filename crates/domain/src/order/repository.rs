@@ -48,6 +48,17 @@ pub enum EventOutcome {
     Repeated,
 }
 
+impl EventOutcome {
+    /// The word for logs and metrics: the event's status, or `REPEATED`.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Recorded(status) => status.as_str(),
+            Self::Repeated => "REPEATED",
+        }
+    }
+}
+
 /// Where orders are kept. Every command is one transaction: lock and load in the fixed order (customer, cart
 /// lines, products by id, order, payment), let the command's `decide` decide, write what it decided, commit.
 ///

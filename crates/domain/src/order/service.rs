@@ -7,8 +7,8 @@ use crate::fraud::FraudLimits;
 use crate::id::{OrderId, UserId};
 use crate::money::Money;
 use crate::order::{
-    ErrandSignal, EventOutcome, Hearing, Order, OrderFilter, OrderPosition, OrderRepository, ProviderNews,
-    TaskRepository,
+    ErrandSignal, EventOutcome, EventRepository, Hearing, Order, OrderFilter, OrderPosition, OrderRepository,
+    ProviderNews, TaskRepository,
 };
 use crate::page::{Page, PageLimit};
 use crate::payment::{PaymentGateway, ProviderEvent};
@@ -38,6 +38,8 @@ pub struct OrderPolicy {
 pub struct OrderService {
     /// Where orders are kept.
     pub orders: Arc<dyn OrderRepository>,
+    /// Where the provider's events are kept.
+    pub events: Arc<dyn EventRepository>,
     /// Where errands are kept.
     pub tasks: Arc<dyn TaskRepository>,
     /// The payment provider.
@@ -72,6 +74,7 @@ impl OrderService {
     /// Records a verified event and applies it; what must follow at the provider begins at once.
     pub async fn receive(&self, event: &ProviderEvent) -> Result<EventOutcome, StoreError> {
         let outcome = self.orders.receive(event, self.hearing()).await?;
+        count_event(outcome.as_str());
         self.errands.wake();
         Ok(outcome)
     }
@@ -83,7 +86,12 @@ impl OrderService {
         Ok(order)
     }
 
-    fn hearing(&self) -> Hearing {
+    pub(crate) fn hearing(&self) -> Hearing {
         Hearing { at: self.clock.now(), async_wait_seconds: self.policy.async_wait_seconds }
     }
+}
+
+/// Counts what became of an event, at each delivery and each replay.
+pub(crate) fn count_event(status: &'static str) {
+    metrics::counter!("ironcart_events_total", "status" => status).increment(1);
 }

@@ -5,7 +5,9 @@ use async_trait::async_trait;
 use crate::clock::Timestamp;
 use crate::id::{OrderId, RefundRequestId};
 use crate::money::Money;
-use crate::payment::{CheckoutRequest, CheckoutSessionId, OpenSession, PaymentIntentId, ProviderRefund};
+use crate::payment::{
+    CheckoutRequest, CheckoutSessionId, OpenSession, PaymentIntentId, ProviderEvent, ProviderEventId, ProviderRefund,
+};
 
 /// Where a checkout session stands, in the provider's own word.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,6 +106,24 @@ pub trait PaymentGateway: Send + Sync {
 
     /// All refunds of a receipt, whoever made them.
     async fn refunds(&self, intent: &PaymentIntentId) -> Result<Vec<ProviderRefund>, GatewayUnavailable>;
+
+    /// One page of the events that happened by `until` and were not delivered, newest first: those of types that the
+    /// shop acts on, as far back as the provider keeps them. `after` is the page before's
+    /// [`next`](UndeliveredEvents::next).
+    async fn undelivered_events(
+        &self,
+        until: Timestamp,
+        after: Option<ProviderEventId>,
+    ) -> Result<UndeliveredEvents, GatewayUnavailable>;
+}
+
+/// One page of the events that the provider could not deliver.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UndeliveredEvents {
+    /// The events, newest first. Those that no shop could read are left out.
+    pub events: Vec<ProviderEvent>,
+    /// Where the next page begins; `None` at the end.
+    pub next: Option<ProviderEventId>,
 }
 
 /// A session that was asked for: its id, and where it stands.

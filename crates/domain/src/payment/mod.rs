@@ -7,6 +7,7 @@ mod gateway;
 mod provider_id;
 mod receipt;
 mod state;
+mod stored_event;
 
 pub use attempt::{Attempt, AttemptState, CheckoutLine, CheckoutRequest, Ending, OpenSession};
 #[cfg(any(test, feature = "mocks"))]
@@ -16,7 +17,7 @@ pub use event::{EventContent, EventReader, EventStatus, ProviderEvent, SessionNe
 pub use gateway::MockPaymentGateway;
 pub use gateway::{
     FoundSession, GatewayUnavailable, OpenSessionError, PaymentGateway, RefundOrder, RefundRefused, SessionLifetime,
-    SessionPayment, SessionStanding,
+    SessionPayment, SessionStanding, UndeliveredEvents,
 };
 pub use provider_id::{CheckoutSessionId, InvalidProviderId, PaymentIntentId, ProviderEventId, ProviderRefundId};
 pub use receipt::{
@@ -24,3 +25,4 @@ pub use receipt::{
     RefundStanding, RefundStatus,
 };
 pub use state::{InvalidPaymentMove, PaymentStatus};
+pub use stored_event::{EventFilter, EventPosition, EventWithPayload, StoredEvent};

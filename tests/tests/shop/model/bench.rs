@@ -109,8 +109,10 @@ impl<'a> Bench<'a> {
         let config = StripeConfig::new(Secret::new("sk_test_1"), vec![Secret::new(WEBHOOK_SECRET)]);
         let events = Arc::new(StripeWebhooks::new(&config).unwrap());
         let pool = || database.pool.clone();
+        let store = Arc::new(PgOrders::new(pool(), Arc::new(SystemIds), Arc::clone(&events) as _));
         let orders = OrderService {
-            orders: Arc::new(PgOrders::new(pool(), Arc::new(SystemIds), Arc::clone(&events) as _)),
+            orders: Arc::clone(&store) as _,
+            events: store,
             tasks: Arc::new(PgTasks::new(pool())),
             gateway: Arc::clone(&provider) as Arc<dyn PaymentGateway>,
             errands: Arc::new(NoBell),

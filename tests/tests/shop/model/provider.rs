@@ -12,8 +12,8 @@ use domain::id::{AttemptId, OrderId, RefundRequestId};
 use domain::money::{Currency, Money};
 use domain::payment::{
     CheckoutRequest, CheckoutSessionId, FoundSession, GatewayUnavailable, OpenSession, OpenSessionError,
-    PaymentGateway, PaymentIntentId, ProviderRefund, ProviderRefundId, RefundOrder, RefundRefused, RefundStatus,
-    SessionPayment, SessionStanding,
+    PaymentGateway, PaymentIntentId, ProviderEventId, ProviderRefund, ProviderRefundId, RefundOrder, RefundRefused,
+    RefundStatus, SessionPayment, SessionStanding, UndeliveredEvents,
 };
 use serde_json::{Value, json};
 use tokio::sync::Notify;
@@ -219,6 +219,15 @@ impl PaymentGateway for Provider {
         let said = |refunds: &Vec<ProviderRefund>| Said::Refunds(refunds.clone());
         let look = |desk: &mut Desk| desk.refunds_of(intent).map(|refund| refund.news.clone()).collect();
         self.answer(order, Asked::Refunds(intent.clone()), look, said).await
+    }
+
+    /// The steps deliver every event by themselves, late or not, and none of them reconciles.
+    async fn undelivered_events(
+        &self,
+        _until: Timestamp,
+        _after: Option<ProviderEventId>,
+    ) -> Result<UndeliveredEvents, GatewayUnavailable> {
+        Ok(UndeliveredEvents { events: Vec::new(), next: None })
     }
 }
 

@@ -16,8 +16,9 @@ use crate::order::sample::{
     paid_with, place_order, policy, processing, refund, requested, session, session_id, stranger_id, unattempted, usd,
 };
 use crate::order::{
-    CancelOrderError, Errand, EventOutcome, Expiry, MockErrandSignal, MockOrderRepository, MockTaskRepository, Order,
-    OrderService, OrderStatus, PlaceOrderError, StartPayment, StartPaymentError, Sweep, Task,
+    CancelOrderError, Errand, EventOutcome, Expiry, MockErrandSignal, MockEventRepository, MockOrderRepository,
+    MockTaskRepository, Order, OrderService, OrderStatus, PlaceOrderError, StartPayment, StartPaymentError, Sweep,
+    Task,
 };
 use crate::payment::{
     AttemptState, CheckoutRequest, Ending, EventContent, EventStatus, FoundSession, GatewayUnavailable,
@@ -29,6 +30,7 @@ use crate::store::StoreError;
 /// The ports of the service under test; what is not expected is not called.
 struct Ports {
     orders: MockOrderRepository,
+    events: MockEventRepository,
     tasks: MockTaskRepository,
     gateway: MockPaymentGateway,
     errands: MockErrandSignal,
@@ -41,6 +43,7 @@ impl Ports {
     fn new() -> Self {
         Self {
             orders: MockOrderRepository::new(),
+            events: MockEventRepository::new(),
             tasks: MockTaskRepository::new(),
             gateway: MockPaymentGateway::new(),
             errands: MockErrandSignal::new(),
@@ -71,6 +74,7 @@ impl Ports {
         clock.expect_now().return_const(now);
         OrderService {
             orders: Arc::new(self.orders),
+            events: Arc::new(self.events),
             tasks: Arc::new(self.tasks),
             gateway: Arc::new(self.gateway),
             errands: Arc::new(self.errands),
