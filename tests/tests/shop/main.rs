@@ -9,6 +9,7 @@ mod cart;
 mod catalog;
 mod crash;
 mod expiring;
+mod faults;
 mod fraud;
 mod gateway;
 mod idempotency;
