@@ -1,4 +1,5 @@
-//! Time that tests move: real time plus an offset, so that it still flows, in whole microseconds as the port asks.
+//! Time that tests move, forward or back: real time plus an offset, so that it still flows, in whole microseconds as
+//! the port asks.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -6,14 +7,14 @@ use app::system::SystemClock;
 use chrono::TimeDelta;
 use domain::clock::{Clock, Timestamp};
 
-/// The machine's clock, set forward.
+/// The machine's clock, set forward or back.
 #[derive(Debug, Default)]
 pub struct TestClock {
     ahead_seconds: AtomicI64,
 }
 
 impl TestClock {
-    /// Sets it forward.
+    /// Sets it forward, or back by a negative number.
     pub fn advance(&self, seconds: i64) {
         self.ahead_seconds.fetch_add(seconds, Ordering::SeqCst);
     }

@@ -62,6 +62,16 @@ impl Http {
         Self { forwarded_for: Some(address.to_owned()), ..self.clone() }
     }
 
+    /// The same, with one instance only.
+    ///
+    /// # Panics
+    ///
+    /// If there is no instance of this number.
+    #[must_use]
+    pub fn only(&self, instance: usize) -> Self {
+        Self { instances: vec![self.instances[instance].clone()].into(), ..self.clone() }
+    }
+
     /// The address of the next instance in turn.
     #[must_use]
     pub fn base(&self) -> &str {
@@ -135,6 +145,16 @@ impl Http {
     /// Any page, as a browser opens it.
     pub async fn open_page(&self, url: &str) -> Reply {
         Reply::read(self.client.get(url).send().await.expect("a page")).await.expect("a whole page")
+    }
+
+    /// As [`Http::press`], but without a panic when there is no answer.
+    pub async fn try_press(&self, url: &str) -> reqwest::Result<Reply> {
+        Reply::read(self.client.post(url).send().await?).await
+    }
+
+    /// Outside `/api/v1`, such as `/health/ready`; without a panic when there is no answer.
+    pub async fn try_health(&self, path: &str) -> reqwest::Result<Reply> {
+        Reply::read(self.client.get(format!("{}{path}", self.base())).send().await?).await
     }
 
     /// A button of a page, as a browser sends it.

@@ -113,6 +113,47 @@ pub async fn hold_when_settled(database: &Database, provider: &Control) {
     must_be_none(&broken);
 }
 
+/// Checks the shop's receipts and refunds against the provider's, cent by cent: money in is the money of paid orders
+/// and of extra receipts, and every extra receipt went back once. For shops whose events all came from the provider.
+///
+/// # Panics
+///
+/// With every difference.
+pub async fn money_adds_up(database: &Database, provider: &Control) {
+    let took = provider.payment_intents().into_iter().filter(|intent| intent["status"] == "succeeded");
+    let took: HashMap<String, i64> = took.map(|intent| (text(&intent["id"]), amount(&intent["amount"]))).collect();
+    let mut gave: HashMap<String, i64> = HashMap::new();
+    for refund in provider.refunds().iter().filter(|refund| refund["status"] == "succeeded") {
+        *gave.entry(text(&refund["payment_intent"])).or_default() += amount(&refund["amount"]);
+    }
+    let receipts = "SELECT concat_ws(' ', intent, amount_minor) AS t FROM receipts WHERE amount_minor > 0";
+    let refunds = "SELECT concat_ws(' ', intent, sum(amount_minor)) AS t FROM refunds
+                   WHERE status = 'succeeded' GROUP BY intent";
+    let mut broken = Vec::new();
+    for (what, theirs, sql) in [("taken", &took, receipts), ("given back", &gave, refunds)] {
+        let ours: HashMap<String, i64> =
+            pairs(database, sql).await.into_iter().map(|(id, sum)| (id, sum.parse().unwrap_or_default())).collect();
+        for intent in ours.keys().chain(theirs.keys()) {
+            let (ours, theirs) = (ours.get(intent), theirs.get(intent));
+            if ours != theirs {
+                broken.push(format!("by {intent} {what}: {ours:?} in the shop, {theirs:?} at the provider"));
+            }
+        }
+    }
+    let extra =
+        pairs(database, "SELECT concat_ws(' ', intent, amount_minor) AS t FROM receipts WHERE kind <> 'PAYMENT'");
+    for (intent, sum) in extra.await {
+        if gave.get(&intent).map(i64::to_string) != Some(sum.clone()) {
+            broken.push(format!("extra receipt {intent} of {sum} gave back {:?}", gave.get(&intent)));
+        }
+    }
+    must_be_none(&broken);
+}
+
+fn amount(value: &Value) -> i64 {
+    value.as_i64().unwrap_or_default()
+}
+
 fn must_be_none(broken: &[String]) {
     assert!(broken.is_empty(), "the books are wrong:\n{}", broken.join("\n"));
 }

@@ -5,13 +5,17 @@
 pub mod actors;
 pub mod clock;
 pub mod database;
+pub mod dice;
 pub mod events;
 pub mod http;
 pub mod invariants;
+pub mod load;
 pub mod people;
+pub mod pg_proxy;
 pub mod process;
 pub mod settling;
 pub mod shop;
+pub mod site;
 pub mod trials;
 pub mod wait;
 pub mod wire;

@@ -21,6 +21,8 @@ pub struct AppSettings {
     pub database_url: String,
     /// `APP__STRIPE__API_BASE`
     pub stripe_base: String,
+    /// Further variables of its environment, or other values.
+    pub environment: Vec<(&'static str, String)>,
     port: u16,
     /// Its working directory and its log.
     directory: TempDir,
@@ -32,7 +34,8 @@ impl AppSettings {
     pub fn new(database_url: String, stripe_base: String) -> Self {
         let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
         let port = free.expect("a free port").port();
-        Self { database_url, stripe_base, port, directory: tempfile::tempdir().expect("a directory") }
+        let directory = tempfile::tempdir().expect("a directory");
+        Self { database_url, stripe_base, environment: Vec::new(), port, directory }
     }
 
     /// Where the app is served.
@@ -86,6 +89,7 @@ impl AppSettings {
             .env("APP__SERVER__PORT", self.port.to_string())
             .env("APP__DATABASE__MIGRATE_ON_START", "true")
             .env("APP__RATE_LIMIT__ENABLED", "false")
+            .envs(self.environment.iter().cloned())
             .current_dir(self.directory.path())
             .stdin(Stdio::null())
             .kill_on_drop(true);
@@ -94,6 +98,12 @@ impl AppSettings {
 
     fn log(&self) -> PathBuf {
         self.directory.path().join("app.log")
+    }
+
+    /// What the app has said so far, all its starts together.
+    #[must_use]
+    pub fn log_text(&self) -> String {
+        std::fs::read_to_string(self.log()).unwrap_or_default()
     }
 }
 
@@ -111,12 +121,30 @@ impl App {
 
     /// Asks it to end (SIGTERM) and waits until it has.
     pub async fn is_terminated(mut self) -> ExitStatus {
-        let pid = self.child.id().expect("a running process").to_string();
-        let sent = Command::new("kill").args(["-TERM", &pid]).status().await.expect("kill");
-        assert!(sent.success(), "SIGTERM could not be sent");
+        self.signal("-TERM").await;
         let ended = tokio::time::timeout(Duration::from_secs(30), self.child.wait()).await;
         ended.expect("it ends within 30 s").expect("its status")
     }
+
+    /// Stops its time (SIGSTOP): it keeps its connections and does nothing.
+    pub async fn is_frozen(&self) {
+        self.signal("-STOP").await;
+    }
+
+    /// Lets it go on (SIGCONT).
+    pub async fn thaws(&self) {
+        self.signal("-CONT").await;
+    }
+
+    async fn signal(&self, signal: &str) {
+        send_signal(signal, self.child.id().expect("a running process")).await;
+    }
+}
+
+/// Sends a signal, such as `-KILL`, to one process.
+pub async fn send_signal(signal: &str, pid: u32) {
+    let sent = Command::new("kill").args([signal, &pid.to_string()]).status().await.expect("kill");
+    assert!(sent.success(), "{signal} could not be sent to {pid}");
 }
 
 /// The binary next to the test programs, as cargo lays them out: `<profile>/deps/<test>` and `<profile>/app`.

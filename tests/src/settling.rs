@@ -15,6 +15,22 @@ pub async fn settle(database: &Database, provider: &Control) {
     until("the shop and its provider are settled", async || is_quiet(database, provider).await).await;
 }
 
+/// Lets leases and pauses run out, which go by the database's clock.
+pub async fn let_leases_run_out(database: &Database) {
+    let free = "UPDATE orders SET sweep_lease_until = NULL WHERE sweep_lease_until IS NOT NULL";
+    database.run_sql(free).await.expect("leases of orders");
+    database
+        .run_sql("UPDATE tasks SET due_at = now(), lease_until = NULL WHERE finished_at IS NULL")
+        .await
+        .expect("leases of tasks");
+}
+
+/// Lets the claims of idempotency keys run out that have no answer yet, as if their owners had long been silent.
+pub async fn let_claims_run_out(database: &Database) {
+    let silence = "UPDATE idempotency_keys SET alive_at = '-infinity' WHERE status IS NULL";
+    database.run_sql(silence).await.expect("claims of keys");
+}
+
 async fn is_quiet(database: &Database, provider: &Control) -> bool {
     let events = provider.events().len();
     if !provider.wait_for_deliveries(PATIENCE).await {

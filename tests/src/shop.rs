@@ -31,7 +31,7 @@ use crate::database::Database;
 use crate::http::{Http, Reply};
 use crate::invariants;
 use crate::people::{LoggedIn, log_in_new};
-use crate::settling::settle;
+use crate::settling::{let_leases_run_out, settle};
 use crate::wire::{Order, Product};
 
 /// Signs the provider's events.
@@ -164,6 +164,12 @@ impl TestShop {
         shop
     }
 
+    /// How it is set up.
+    #[must_use]
+    pub const fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
     /// What can be done to the provider.
     #[must_use]
     pub fn provider(&self) -> &Control {
@@ -291,12 +297,7 @@ impl TestShop {
 
     /// Lets leases and pauses run out, which go by the database's clock.
     pub async fn lets_leases_run_out(&self) {
-        let free = "UPDATE orders SET sweep_lease_until = NULL WHERE sweep_lease_until IS NOT NULL";
-        self.database.run_sql(free).await.expect("leases of orders");
-        self.database
-            .run_sql("UPDATE tasks SET due_at = now(), lease_until = NULL WHERE finished_at IS NULL")
-            .await
-            .expect("leases of tasks");
+        let_leases_run_out(&self.database).await;
     }
 
     // --- the end ------------------------------------------------------------------------------------------------

@@ -24,6 +24,15 @@ pub fn cases(short: u32, long: u32) -> u32 {
     if is_long(&Environment::of_process()) { long } else { short }
 }
 
+/// The seed of this run, for tests that throw their own dice; printed, so that a failed run can be repeated.
+#[must_use]
+#[expect(clippy::print_stderr, reason = "whoever repeats a run needs its seed")]
+pub fn printed_seed() -> u64 {
+    let seed = seed(&Environment::of_process());
+    eprintln!("to repeat this run: {TRIALS_SEED}={seed}");
+    seed
+}
+
 /// A runner of so many trials. What it finds is printed, small, and with its seed; nothing is written to files.
 #[must_use]
 pub fn runner(short: u32, long: u32) -> TestRunner {

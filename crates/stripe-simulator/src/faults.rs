@@ -100,6 +100,10 @@ impl Faults {
         self.pending.push(fault);
     }
 
+    pub(crate) fn pending(&self) -> &[Fault] {
+        &self.pending
+    }
+
     pub(crate) fn clear(&mut self) {
         self.pending.clear();
     }

@@ -1,95 +1,27 @@
 //! The app killed in the middle of its work, on a PostgreSQL that keeps what it acknowledges: what was answered is
 //! there, nothing is half-done, and the next start takes up what was left.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use adapters_crypto::JwtSecret;
-use app::dev_postgres::{DevPostgres, DevPostgresConfig, Durability, ProgramSearch};
-use app::system::SystemClock;
-use domain::account::Role;
-use domain::clock::Clock;
 use futures_util::future::join_all;
-use ironcart_tests::actors::{ADDRESS, Admin, Customer};
-use ironcart_tests::database::Database;
-use ironcart_tests::http::{Http, Reply};
+use ironcart_tests::actors::{ADDRESS, Customer};
+use ironcart_tests::http::Reply;
 use ironcart_tests::invariants;
-use ironcart_tests::people::log_in_new;
-use ironcart_tests::process::{App, AppSettings};
+use ironcart_tests::process::App;
 use ironcart_tests::settling::settle;
-use ironcart_tests::shop::{JWT_SECRET, Plan, WEBHOOK_SECRET};
+use ironcart_tests::shop::Plan;
+use ironcart_tests::site::{Site, SitePlan};
 use ironcart_tests::wait::until;
 use ironcart_tests::wire::{Order, Product};
 use reqwest::Method;
 use serde_json::json;
-use stripe_simulator::{SimulatorConfig, StripeSimulator, WebhookTarget};
 
-/// An app in a process of its own, beside a PostgreSQL of its own.
-struct Site {
-    settings: AppSettings,
-    http: Http,
-    stripe: StripeSimulator,
-    database: Database,
-    postgres: DevPostgres,
-    _data: tempfile::TempDir,
-}
-
-impl Site {
-    async fn built() -> (Self, App) {
-        let data = tempfile::tempdir().unwrap();
-        // Programs that had to be downloaded are kept with the workspace's other data.
-        let downloads = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.data");
-        let postgres = DevPostgres::start(DevPostgresConfig {
-            directory: data.path().join("postgres"),
-            durability: Durability::Durable,
-            programs: ProgramSearch { pg_bin: None, on_this_machine: true, downloads: Some(downloads) },
-        });
-        let (postgres, stripe) = tokio::join!(postgres, StripeSimulator::start(SimulatorConfig::default()));
-        let (postgres, stripe) = (postgres.unwrap(), stripe.unwrap());
-        let url = postgres.url("postgres");
-        let database = Database::at(&url);
-        assert_eq!(database.texts("SELECT current_setting('fsync') AS t").await, ["on"]);
-        let settings = AppSettings::new(url, stripe.base_url().to_owned());
-        let webhook = format!("{}/api/v1/webhooks/stripe", settings.base());
-        let target = WebhookTarget { url: webhook, secret: WEBHOOK_SECRET.to_owned() };
-        stripe.control().set_webhook_endpoints(vec![target]);
-        let app = settings.serve().await;
-        let http = Http::with(vec![settings.base()]);
-        (Self { settings, http, stripe, database, postgres, _data: data }, app)
-    }
-
-    async fn people(&self, role: Role, count: usize) -> Vec<(String, Http)> {
-        let secret = JwtSecret::new(JWT_SECRET).unwrap();
-        let people = log_in_new(&self.database, &secret, role, count, SystemClock.now()).await;
-        people.into_iter().map(|person| (person.id.to_string(), self.http.bearing(&person.token))).collect()
-    }
-
-    async fn customers(&self, count: usize) -> Vec<Customer> {
-        let people = self.people(Role::Customer, count).await;
-        people.into_iter().map(|(id, http)| Customer { id, http }).collect()
-    }
-
-    async fn admin(&self) -> Admin {
-        let (id, http) = self.people(Role::Admin, 1).await.pop().unwrap();
-        Admin { id, http }
-    }
-
-    fn sessions_of(&self, order: &Order) -> Vec<serde_json::Value> {
-        let sessions = self.stripe.control().sessions().into_iter();
-        sessions.filter(|session| session["client_reference_id"] == order.id).collect()
-    }
-
-    async fn checks_stock(&self) {
-        let checked = self.settings.run("check-stock").await;
-        assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stdout));
-    }
-
-    async fn ends(self, app: App) {
-        assert!(app.is_terminated().await.success());
-        self.postgres.stop().await.unwrap();
-    }
+async fn built() -> (Site, App) {
+    let (site, mut apps) = Site::open(SitePlan::default()).await;
+    let app = apps.pop().unwrap();
+    (site, app)
 }
 
 /// Runs all at once, and kills the app when so many have had an answer.
@@ -123,20 +55,20 @@ async fn fill(customers: &[Customer], products: [&Product; 2]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_app_killed_in_the_middle_of_fifty_checkouts_loses_and_doubles_nothing() {
-    let (site, app) = Site::built().await;
+    let (site, app) = built().await;
     let admin = site.admin().await;
     let (mug, cup) = (admin.sells("Mug", "10.00", 1000).await, admin.sells("Cup", "2.50", 1000).await);
     let customers = site.customers(50).await;
     fill(&customers, [&mug, &cup]).await;
 
     // Killed while some are answered, some ask the provider, some commit, and some have not begun.
-    site.stripe.control().set_latency(Duration::from_millis(40));
+    site.provider().set_latency(Duration::from_millis(40));
     let checkouts = customers.clone().into_iter().map(|customer| async move {
         let body = json!({ "shippingAddress": ADDRESS });
         customer.http.try_send(Method::POST, "/orders", Some(body)).await.ok()
     });
     let answers = killed_after(app, 15, checkouts).await;
-    site.stripe.control().set_latency(Duration::ZERO);
+    site.provider().set_latency(Duration::ZERO);
     assert!(answers.iter().any(Option::is_none), "the app was killed too late to matter");
     // The server still ends what the app had sent it.
     let busy = "SELECT count(*) AS n FROM pg_stat_activity
@@ -144,7 +76,7 @@ async fn an_app_killed_in_the_middle_of_fifty_checkouts_loses_and_doubles_nothin
     until("PostgreSQL has noticed", async || site.database.number(busy).await == 0).await;
     invariants::hold_at_any_moment(&site.database, &Plan::default()).await;
 
-    let app = site.settings.serve().await;
+    let app = site.instances[0].serve().await;
     site.checks_stock().await;
     let mut orders = Vec::new();
     for (customer, answer) in customers.iter().zip(&answers) {
@@ -161,7 +93,7 @@ async fn an_app_killed_in_the_middle_of_fifty_checkouts_loses_and_doubles_nothin
     }
     let app = killed_while_paid_and_cancelled(&site, app, &orders).await;
     site.checks_stock().await;
-    site.ends(app).await;
+    site.ends(vec![app]).await;
 }
 
 /// An order or the full cart, never both and never half of either; who was told 201 has the order.
@@ -184,7 +116,7 @@ async fn what_became_of(customer: &Customer, answer: Option<&Reply>) -> Option<O
 /// Half of them are paid and half called off while the app is killed again; in the end no money is kept for nothing.
 async fn killed_while_paid_and_cancelled(site: &Site, app: App, orders: &[(Customer, Order)]) -> App {
     let acting = orders.iter().cloned().enumerate().map(|(number, (customer, order))| {
-        let control = site.stripe.control().clone();
+        let control = site.provider().clone();
         let session = site.sessions_of(&order)[0]["id"].as_str().unwrap().to_owned();
         async move {
             if number.is_multiple_of(3) {
@@ -200,13 +132,13 @@ async fn killed_while_paid_and_cancelled(site: &Site, app: App, orders: &[(Custo
     });
     let _ = killed_after(app, orders.len() / 3, acting).await;
     invariants::hold_at_any_moment(&site.database, &Plan::default()).await;
-    let app = site.settings.serve().await;
+    let app = site.instances[0].serve().await;
     // What the dead app had claimed is free when its lease is over.
     let free = "UPDATE tasks SET lease_until = NULL, due_at = now() WHERE finished_at IS NULL";
     site.database.run_sql(free).await.unwrap();
-    settle(&site.database, site.stripe.control()).await;
+    settle(&site.database, site.provider()).await;
     invariants::hold_at_any_moment(&site.database, &Plan::default()).await;
-    invariants::hold_when_settled(&site.database, site.stripe.control()).await;
+    invariants::hold_when_settled(&site.database, site.provider()).await;
     for (customer, order) in orders {
         let seen = customer.sees(order).await;
         let was_paid = site.sessions_of(order)[0]["payment_status"] == "paid";
@@ -217,12 +149,12 @@ async fn killed_while_paid_and_cancelled(site: &Site, app: App, orders: &[(Custo
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_app_that_is_asked_to_end_answers_what_is_under_way_first() {
-    let (site, app) = Site::built().await;
+    let (site, app) = built().await;
     let admin = site.admin().await;
     let mug = admin.sells("Mug", "10.00", 10).await;
     let ada = site.customers(1).await.pop().unwrap();
     let _ = ada.adds(&mug, 1).await.expect(200);
-    site.stripe.control().set_latency(Duration::from_millis(1_000));
+    site.provider().set_latency(Duration::from_millis(1_000));
     let ordering = tokio::spawn({
         let ada = ada.clone();
         async move { ada.checks_out().await }
@@ -232,5 +164,5 @@ async fn an_app_that_is_asked_to_end_answers_what_is_under_way_first() {
     let order = ordering.await.unwrap().expect(201).order();
     assert!(order.payment.checkout_url.is_some());
     invariants::hold_at_any_moment(&site.database, &Plan::default()).await;
-    site.postgres.stop().await.unwrap();
+    site.ends(Vec::new()).await;
 }

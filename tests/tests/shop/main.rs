@@ -12,6 +12,7 @@ mod catalog;
 mod crash;
 mod events;
 mod expiring;
+mod faults;
 mod fraud;
 mod gateway;
 mod idempotency;

@@ -396,6 +396,12 @@ impl Control {
         self.simulation.with_world(|world| world.faults.add(fault));
     }
 
+    /// The faults not yet used up, in the order in which they were ordered.
+    #[must_use]
+    pub fn pending_faults(&self) -> Vec<Fault> {
+        self.simulation.with_world(|world| world.faults.pending().to_vec())
+    }
+
     /// Forgets all faults not yet used up.
     pub fn clear_faults(&self) {
         self.simulation.with_world(|world| world.faults.clear());
