@@ -4,8 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod accounts;
-mod bad_input;
 mod auth_guard;
+mod bad_input;
 mod cancelling;
 mod cart;
 mod catalog;
