@@ -20,6 +20,7 @@ pub struct Http {
     next: Arc<AtomicUsize>,
     token: Option<String>,
     key: Option<String>,
+    forwarded_for: Option<String>,
 }
 
 impl Http {
@@ -33,6 +34,7 @@ impl Http {
             next: Arc::default(),
             token: None,
             key: None,
+            forwarded_for: None,
         }
     }
 
@@ -46,6 +48,12 @@ impl Http {
     #[must_use]
     pub fn keyed(&self, key: &str) -> Self {
         Self { key: Some(key.to_owned()), ..self.clone() }
+    }
+
+    /// The same, with an `X-Forwarded-For` on every request, as a proxy would send it.
+    #[must_use]
+    pub fn forwarded_for(&self, address: &str) -> Self {
+        Self { forwarded_for: Some(address.to_owned()), ..self.clone() }
     }
 
     /// The token that it bears.
@@ -100,6 +108,9 @@ impl Http {
         let mut request = self.client.request(method, format!("{}/api/v1{path}", self.base()));
         if let Some(token) = &self.token {
             request = request.bearer_auth(token);
+        }
+        if let Some(address) = &self.forwarded_for {
+            request = request.header("X-Forwarded-For", address);
         }
         if let Some(key) = &self.key {
             request = request.header("Idempotency-Key", key);

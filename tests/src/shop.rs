@@ -14,7 +14,7 @@ use api_actix::limits::LimitRules;
 use app::metrics::MetricsPlace;
 use app::shop::{CoreParts, Shop, ShopParts};
 use app::system::SystemIds;
-use domain::account::{AccountPolicy, Role};
+use domain::account::{AccountPolicy, GuardPolicy, Role};
 use domain::clock::{Clock, Timestamp};
 use domain::fraud::FraudLimits;
 use domain::money::{Currency, Money};
@@ -56,6 +56,8 @@ pub struct Plan {
     pub connections: u32,
     /// How often clients may ask; without limits unless changed, since all tests call from one address.
     pub limits: LimitRules,
+    /// How many logins and the like may fail; any number unless changed.
+    pub auth_guard: Option<GuardPolicy>,
     /// Origins whose pages may call from browsers.
     pub cors_origins: Vec<String>,
     /// How many of the provider's events are expected to end as `FAILED`.
@@ -93,6 +95,7 @@ impl Default for Plan {
             webhook_secrets: vec![WEBHOOK_SECRET.to_owned()],
             connections: 8,
             limits: LimitRules::default(),
+            auth_guard: None,
             cors_origins: Vec::new(),
             failed_events: 0,
         }
@@ -347,6 +350,7 @@ fn start(
             orders: plan.orders.clone(),
             sweep_interval: plan.sweep_interval,
             limits: plan.limits.clone(),
+            auth_guard: plan.auth_guard,
             cors_origins: plan.cors_origins.clone(),
             metrics: MetricsPlace::default(),
             core: CoreParts {

@@ -17,7 +17,7 @@ mod pool;
 mod schema;
 mod transaction;
 
-pub use accounts::{PgSessions, PgUsers};
+pub use accounts::{PgAuthGuard, PgSessions, PgUsers};
 pub use cart::PgCarts;
 pub use catalog::PgProducts;
 pub use connection::{ConnectError, DatabaseUrl, InvalidDatabaseUrl};

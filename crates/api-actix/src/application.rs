@@ -11,6 +11,7 @@ use actix_web::dev::{Server, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{App, Error, HttpRequest, HttpServer};
+use domain::account::AuthGuard;
 use domain::clock::Ids;
 use domain::money::Currency;
 
@@ -18,7 +19,7 @@ use crate::access::Authenticator;
 use crate::body::{API_BODY_LIMIT_BYTES, read_body};
 use crate::cors::cors;
 use crate::edge::edge;
-use crate::limits::{Limits, count, refuse_excess};
+use crate::limits::{Limits, count, guard_attempts, refuse_excess};
 use crate::problem::{Code, Problem};
 use crate::routes::health::{self, Readiness};
 use crate::writes::Writes;
@@ -52,6 +53,8 @@ pub struct Shell {
     pub writes: Arc<Writes>,
     /// How often clients may ask.
     pub limits: Arc<Limits>,
+    /// Counts failed logins and the like.
+    pub auth_guard: Arc<dyn AuthGuard>,
     /// Origins whose pages may call from browsers, such as `https://shop.example`.
     pub cors_origins: Vec<String>,
     /// How long clients may take.
@@ -90,7 +93,7 @@ pub fn app(
     >,
 > {
     let ids = Data::from(shell.ids);
-    let limits = shell.limits;
+    let (limits, auth_guard) = (shell.limits, shell.auth_guard);
     let cors = cors(&shell.cors_origins);
     App::new()
         .app_data(shell.shop)
@@ -105,6 +108,7 @@ pub fn app(
             // The last is the outermost.
             web::scope("/api/v1")
                 .wrap(from_fn(|request, next| read_body(API_BODY_LIMIT_BYTES, request, next)))
+                .wrap(from_fn(move |request, next| guard_attempts(Arc::clone(&auth_guard), request, next)))
                 .wrap(from_fn(refuse_excess))
                 .wrap(cors)
                 .wrap(from_fn(move |request, next| count(Arc::clone(&limits), request, next)))

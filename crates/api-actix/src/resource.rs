@@ -123,7 +123,7 @@ impl HttpServiceFactory for Methods {
         let resource = self.resource.default_service(web::to(refuse));
         match self.body_limit_bytes {
             Some(limit) => {
-                resource.wrap(from_fn(move |request, next| read_body(limit, request, next))).register(config)
+                resource.wrap(from_fn(move |request, next| read_body(limit, request, next))).register(config);
             }
             None => resource.register(config),
         }

@@ -8,7 +8,7 @@ use actix_web::http::header;
 use actix_web::test::{TestRequest, init_service, try_call_service};
 use actix_web::web::ServiceConfig;
 use async_trait::async_trait;
-use domain::account::{Actor, AuthenticateError, Role};
+use domain::account::{Actor, AuthenticateError, Role, Unguarded};
 use domain::clock::{Ids, MockClock};
 use domain::id::{SessionId, UserId};
 use domain::money::Currency;
@@ -81,6 +81,7 @@ pub(crate) fn shell() -> Shell {
         readiness: Arc::new(AlwaysReady),
         writes: Arc::new(Writes::on(tokio::runtime::Handle::current())),
         limits: Arc::new(Limits::new(LimitRules::default())),
+        auth_guard: Arc::new(Unguarded),
         cors_origins: Vec::new(),
         timeouts: Timeouts::default(),
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use adapters_crypto::{JwtSecret, SecretTooShort};
 use adapters_stripe::StripeConfig;
 use api_actix::limits::{LimitRules, Rate};
-use domain::account::AccountPolicy;
+use domain::account::{AccountPolicy, GuardLimit, GuardPolicy};
 use domain::fraud::{AccountAgeRule, FraudLimits};
 use domain::money::Money;
 use domain::order::OrderPolicy;
@@ -92,6 +92,7 @@ async fn serve_on(settings: &Settings, data: &Path, database: &Database) -> Resu
         orders: order_policy(settings),
         sweep_interval: settings.orders.sweep_interval,
         limits: limit_rules(settings),
+        auth_guard: guard_policy(settings),
         cors_origins: settings.server.cors_origins.clone(),
         metrics: metrics_place(settings)?,
         core,
@@ -180,6 +181,16 @@ fn limit_rules(settings: &Settings) -> LimitRules {
         exempt: limits.exempt.clone(),
         trusted_proxies: settings.server.trusted_proxies.clone(),
     }
+}
+
+fn guard_policy(settings: &Settings) -> Option<GuardPolicy> {
+    let limits = &settings.rate_limit;
+    let limit = |limit: RateLimit| GuardLimit { count: limit.count, period: limit.period };
+    limits.enabled.then(|| GuardPolicy {
+        address_failures: limit(limits.auth_failures),
+        account_failures: GuardPolicy::ACCOUNT_FAILURES,
+        registrations: limit(limits.registrations),
+    })
 }
 
 fn order_policy(settings: &Settings) -> OrderPolicy {

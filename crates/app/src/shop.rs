@@ -8,7 +8,7 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use adapters_crypto::{Argon2Passwords, HasherSetupError, Hs256Tokens, JwtSecret, OpaqueTokens, SystemRandomness};
 use adapters_postgres::{
-    PgCarts, PgIdempotency, PgOrders, PgPool, PgProducts, PgSessions, PgTasks, PgUsers, PoolConfig,
+    PgAuthGuard, PgCarts, PgIdempotency, PgOrders, PgPool, PgProducts, PgSessions, PgTasks, PgUsers, PoolConfig,
 };
 use adapters_stripe::{InvalidStripeConfig, StripeConfig, StripeGateway, StripeWebhooks};
 use api_actix::application::{Shell, Timeouts, serve};
@@ -18,7 +18,7 @@ use api_actix::routes::health::{NotReady, Readiness};
 use api_actix::routes::metrics::{MetricsPage, serve_alone};
 use api_actix::writes::Writes;
 use async_trait::async_trait;
-use domain::account::{AccountPolicy, AccountService};
+use domain::account::{AccountPolicy, AccountService, AuthGuard, GuardPolicy, Unguarded};
 use domain::cart::CartService;
 use domain::catalog::CatalogService;
 use domain::clock::{Clock, Ids};
@@ -45,6 +45,8 @@ pub struct ShopParts {
     pub sweep_interval: Duration,
     /// How often clients may ask.
     pub limits: LimitRules,
+    /// How many logins and the like may fail; `None` lets any number.
+    pub auth_guard: Option<GuardPolicy>,
     /// Origins whose pages may call from browsers.
     pub cors_origins: Vec<String>,
     /// Where `/metrics` is found.
@@ -97,7 +99,7 @@ pub struct UseCases {
 }
 
 impl UseCases {
-    /// Puts the use cases that need no provider on their adapters.
+    /// Puts the use cases that need no provider on their adapters. What the shop's own commands do is not guarded.
     pub fn new(parts: &CoreParts, pool: &PgPool) -> Result<Self, HasherSetupError> {
         let clock = Arc::clone(&parts.clock);
         let ids = Arc::clone(&parts.ids);
@@ -105,6 +107,7 @@ impl UseCases {
             accounts: AccountService {
                 users: Arc::new(PgUsers::new(pool.clone())),
                 sessions: Arc::new(PgSessions::new(pool.clone())),
+                guard: Arc::new(Unguarded),
                 hasher: Arc::new(Argon2Passwords::new(Arc::new(SystemRandomness))?),
                 access_tokens: Arc::new(Hs256Tokens::new(&parts.jwt_secret, &parts.previous_jwt_secrets)),
                 refresh_tokens: Arc::new(OpaqueTokens::new(Arc::new(SystemRandomness))),
@@ -141,6 +144,11 @@ impl Shop {
     pub fn start(parts: ShopParts) -> Result<Self, ShopStartError> {
         let pool = PgPool::new(parts.database.clone());
         let UseCases { accounts, catalog, cart, .. } = UseCases::new(&parts.core, &pool)?;
+        let auth_guard: Arc<dyn AuthGuard> = match parts.auth_guard {
+            Some(policy) => Arc::new(PgAuthGuard::new(pool.clone(), policy)),
+            None => Arc::new(Unguarded),
+        };
+        let accounts = AccountService { guard: Arc::clone(&auth_guard), ..accounts };
         let CoreParts { clock, ids, currency, .. } = parts.core;
         let webhooks = Arc::new(StripeWebhooks::new(&parts.stripe)?);
         let bell = ErrandBell::default();
@@ -161,6 +169,7 @@ impl Shop {
             readiness: Arc::new(SchemaReadiness(pool.clone())),
             writes: Arc::clone(&writes),
             limits: Arc::new(Limits::new(parts.limits)),
+            auth_guard,
             cors_origins: parts.cors_origins,
             timeouts: Timeouts::default(),
         };

@@ -7,11 +7,11 @@ use adapters_postgres::{PgSessions, PgUsers};
 use app::system::SystemIds;
 use chrono::TimeDelta;
 use domain::account::{
-    AccountPolicy, AccountService, AppointAdmin, AuthenticateError, ChangePassword, ChangePasswordError, CreateAdmin,
-    CreateAdminError, Credentials, Email, LogIn, LogInError, OpenSession, Password, PasswordAttempt, PasswordHash,
-    RefreshError, RefreshTokenHash, Register, RegisterError, ReplacePassword, Role, RotateToken, Rotation,
-    SessionRepository, SetPassword, SetPasswordError, UpdateUser, UpdateUserError, User, UserChange, UserFilter,
-    UserPosition, UserRepository,
+    AccountPolicy, AccountService, AppointAdmin, AuthenticateError, ChangePassword, ChangePasswordError, Client,
+    CreateAdmin, CreateAdminError, Credentials, Email, LogIn, LogInError, OpenSession, Password, PasswordAttempt,
+    PasswordHash, RefreshError, RefreshTokenHash, Register, RegisterError, ReplacePassword, Role, RotateToken,
+    Rotation, SessionRepository, SetPassword, SetPasswordError, Unguarded, UpdateUser, UpdateUserError, User,
+    UserChange, UserFilter, UserPosition, UserRepository,
 };
 use domain::clock::Timestamp;
 use domain::id::{SessionId, UserId};
@@ -409,6 +409,7 @@ fn accounts(database: &Database, clock: Arc<TestClock>) -> AccountService {
     AccountService {
         users: Arc::new(PgUsers::new(database.pool.clone())),
         sessions: Arc::new(PgSessions::new(database.pool.clone())),
+        guard: Arc::new(Unguarded),
         hasher: Arc::new(Argon2Passwords::new(randomness.clone()).unwrap()),
         access_tokens: Arc::new(Hs256Tokens::new(&JwtSecret::new(vec![7; 32]).unwrap(), &[])),
         refresh_tokens: Arc::new(OpaqueTokens::new(randomness)),
@@ -433,11 +434,14 @@ async fn a_login_lives_from_registration_to_logout() {
     let accounts = accounts(&database, Arc::clone(&clock));
     let email = Email::parse("ada@Example.com").unwrap();
     let registration = Register { email, password: password("Passw0rd!"), name: None };
-    let ada = accounts.register(registration.clone()).await.unwrap();
-    assert!(matches!(accounts.register(registration).await, Err(RegisterError::EmailTaken)));
-    assert!(matches!(accounts.log_in(log_in("passw0rd!")).await, Err(LogInError::InvalidCredentials)));
+    let ada = accounts.register(Client::ourselves(), registration.clone()).await.unwrap();
+    assert!(matches!(accounts.register(Client::ourselves(), registration).await, Err(RegisterError::EmailTaken)));
+    assert!(matches!(
+        accounts.log_in(Client::ourselves(), log_in("passw0rd!")).await,
+        Err(LogInError::InvalidCredentials)
+    ));
 
-    let first = accounts.log_in(log_in("Passw0rd!")).await.unwrap();
+    let first = accounts.log_in(Client::ourselves(), log_in("Passw0rd!")).await.unwrap();
     assert_eq!((first.user.id, first.expires_in_seconds), (ada.id, 900));
     assert_eq!(accounts.authenticate(&first.access_token.0).await.unwrap().user_id, ada.id);
 
@@ -463,7 +467,7 @@ async fn a_spent_refresh_token_ends_the_thiefs_session_as_well() {
         promote: false,
     };
     accounts.create_admin(admin).await.unwrap();
-    let stolen = accounts.log_in(log_in("Passw0rd!")).await.unwrap();
+    let stolen = accounts.log_in(Client::ourselves(), log_in("Passw0rd!")).await.unwrap();
     let thiefs = accounts.refresh(&stolen.refresh_token).await.unwrap();
     assert!(matches!(accounts.refresh(&stolen.refresh_token).await, Err(RefreshError::InvalidToken)));
     assert!(matches!(accounts.refresh(&thiefs.refresh_token).await, Err(RefreshError::InvalidToken)));
@@ -475,22 +479,25 @@ async fn a_changed_password_is_the_only_one_that_works() {
     let database = Database::migrated().await;
     let accounts = accounts(&database, Arc::default());
     let email = Email::parse("ada@example.com").unwrap();
-    accounts.register(Register { email: email.clone(), password: password("Passw0rd!"), name: None }).await.unwrap();
-    let mine = accounts.log_in(log_in("Passw0rd!")).await.unwrap();
-    let other = accounts.log_in(log_in("Passw0rd!")).await.unwrap();
+    accounts
+        .register(Client::ourselves(), Register { email: email.clone(), password: password("Passw0rd!"), name: None })
+        .await
+        .unwrap();
+    let mine = accounts.log_in(Client::ourselves(), log_in("Passw0rd!")).await.unwrap();
+    let other = accounts.log_in(Client::ourselves(), log_in("Passw0rd!")).await.unwrap();
     let actor = accounts.authenticate(&mine.access_token.0).await.unwrap();
     let change = |old: &str, new: &str| ChangePassword { old: PasswordAttempt::new(old).unwrap(), new: password(new) };
 
-    let wrong = accounts.change_password(actor, change("nonsense", "N3w passw0rd!")).await;
+    let wrong = accounts.change_password(Client::ourselves(), actor, change("nonsense", "N3w passw0rd!")).await;
     assert!(matches!(wrong, Err(ChangePasswordError::WrongPassword)));
-    accounts.change_password(actor, change("Passw0rd!", "N3w passw0rd!")).await.unwrap();
+    accounts.change_password(Client::ourselves(), actor, change("Passw0rd!", "N3w passw0rd!")).await.unwrap();
     assert!(accounts.authenticate(&mine.access_token.0).await.is_ok());
     assert!(accounts.authenticate(&other.access_token.0).await.is_err());
     assert!(accounts.refresh(&other.refresh_token).await.is_err());
-    assert!(accounts.log_in(log_in("Passw0rd!")).await.is_err());
-    assert!(accounts.log_in(log_in("N3w passw0rd!")).await.is_ok());
+    assert!(accounts.log_in(Client::ourselves(), log_in("Passw0rd!")).await.is_err());
+    assert!(accounts.log_in(Client::ourselves(), log_in("N3w passw0rd!")).await.is_ok());
 
     accounts.set_password(email, &password("Set by 1 admin!")).await.unwrap();
     assert!(accounts.authenticate(&mine.access_token.0).await.is_err());
-    assert!(accounts.log_in(log_in("Set by 1 admin!")).await.is_ok());
+    assert!(accounts.log_in(Client::ourselves(), log_in("Set by 1 admin!")).await.is_ok());
 }

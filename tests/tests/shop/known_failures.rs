@@ -1,8 +1,5 @@
 //! How comparable shops were seen to fail, and the test here that would catch each. [`every_known_failure_has_its_test`]
 //! keeps the list honest: a test that is renamed or dropped is missed.
-//!
-//! What comes with idempotency keys and rate limits (a login guard that a header evades, a limiter that throttles the
-//! provider) is not listed yet.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -118,6 +115,7 @@ const CAUGHT: &[(&str, &str, &str)] = &[
         "a_body_is_looked_at_only_after_its_signature",
     ),
     ("200 before the verification", "webhooks.rs", "only_what_the_provider_signed_lately_is_believed"),
+    ("the rate limiter throttles the provider", "rate_limits.rs", "the_provider_is_heard_however_often_it_calls"),
     ("an unknown order answers 404", "webhooks.rs", "what_does_not_concern_the_shop_is_recorded_and_answered_well"),
     ("a body that is no JSON answers 500", "webhooks.rs", "a_body_is_looked_at_only_after_its_signature"),
     (
@@ -138,6 +136,7 @@ const CAUGHT: &[(&str, &str, &str)] = &[
         "known_failures.rs",
         "no_token_outlives_a_logout_or_a_change_of_password",
     ),
+    ("`X-Forwarded-For` evades the login guard", "auth_guard.rs", "a_header_that_anyone_can_send_evades_nothing"),
     ("password hashes in admins' lists", "known_failures.rs", "no_answer_holds_a_password_hash"),
     ("an expired or forged token answers 500", "known_failures.rs", "a_bad_token_of_any_kind_is_a_401"),
     (

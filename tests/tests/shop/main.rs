@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod accounts;
+mod auth_guard;
 mod bad_input;
 mod cancelling;
 mod cart;
@@ -23,7 +24,9 @@ mod placing;
 mod pool;
 mod purchase;
 mod races;
+mod rate_limits;
 mod refunds;
+mod security;
 mod signing_in;
 mod sweeping;
 mod webhooks;

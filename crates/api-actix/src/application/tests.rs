@@ -142,7 +142,7 @@ async fn a_head_that_is_too_large_is_refused() {
         format!("GET {path} HTTP/1.1\r\nhost: shop\r\nconnection: close\r\n{headers}\r\n").into_bytes()
     };
     let uri = |length: usize| format!("/api/v1/length?{}", "x".repeat(length - "/api/v1/length?".len()));
-    let many: String = (0..200).map(|number| format!("x-{number}: 1\r\n")).collect();
+    let many = "x-many: 1\r\n".repeat(200);
     for (request, status) in [
         (get(&uri(8 * 1024), ""), "405"),
         (get(&uri(8 * 1024 + 1), ""), "400"),

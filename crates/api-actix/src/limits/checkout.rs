@@ -51,7 +51,7 @@ mod tests {
     use crate::limits::{RATELIMIT_LIMIT, RATELIMIT_REMAINING, RATELIMIT_RESET};
     use crate::problem::Code;
 
-    const TWO_AN_HOUR: Rate = Rate { count: 2, period: Duration::from_secs(3600) };
+    const TWO_AN_HOUR: Rate = Rate { count: 2, period: Duration::from_hours(1) };
 
     fn customer(number: u128) -> UserId {
         UserId::from(Uuid::from_u128(number))

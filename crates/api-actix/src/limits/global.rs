@@ -3,12 +3,16 @@
 //! In two layers, with CORS between them. The outer one counts, preflights too; the inner one refuses, so that a browser
 //! may read the refusal, and a preflight over the limit is still answered.
 
+use std::future::{Ready, ready};
 use std::sync::Arc;
 
 use actix_web::body::{BoxBody, EitherBody, MessageBody};
-use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage};
+use actix_web::{Error, FromRequest, HttpMessage, HttpRequest};
+use domain::account::Client;
+
+use crate::problem::Problem;
 
 use super::Limits;
 use super::buckets::Empty;
@@ -22,7 +26,7 @@ pub(crate) async fn count<B: MessageBody + 'static>(
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, Error> {
     let client = limits.client(request.peer_addr(), request.headers());
-    request.extensions_mut().insert(client);
+    request.extensions_mut().insert(FromClient(client));
     if let Some(taken) = limits.take_global(client) {
         match taken {
             Ok(standing) => Standings::deposit(&request, standing),
@@ -47,5 +51,19 @@ pub(crate) async fn refuse_excess<B: MessageBody + 'static>(
             let refused = refuse("global", "Too many requests came from this address.", empty.retry_in);
             Ok(request.error_response(refused).map_into_right_body())
         }
+    }
+}
+
+/// Whose request it is, as [`count`] found.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FromClient(pub(crate) Client);
+
+impl FromRequest for FromClient {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let client = request.extensions().get::<Self>().copied();
+        ready(client.ok_or_else(|| Problem::internal("the route is mounted where clients are not told apart")))
     }
 }

@@ -1,8 +1,10 @@
 //! How often clients may ask (contract 4): the global limit per address, the checkout guard per customer, and what the
 //! headers `RateLimit-*` say of the limit that is closest.
 //!
-//! These two count in memory, per instance, in token buckets that refill evenly.
+//! These two count in memory, per instance, in token buckets that refill evenly. The auth guard is the domain's
+//! ([`AuthGuard`](domain::account::AuthGuard)); here are its refusals before the body is read, and its headers.
 
+mod auth;
 mod buckets;
 mod checkout;
 mod client_address;
@@ -19,11 +21,12 @@ use actix_web::http::header::HeaderMap;
 use domain::account::{Client, ClientNetwork};
 use ipnet::IpNet;
 
+pub(crate) use self::auth::{Attempted, guard_attempts};
 pub use self::buckets::Rate;
 use self::buckets::{Buckets, Empty};
 pub use self::checkout::CheckoutGuard;
 use self::client_address::{client_address, contains};
-pub(crate) use self::global::{count, refuse_excess};
+pub(crate) use self::global::{FromClient, count, refuse_excess};
 pub use self::standing::{RATELIMIT_LIMIT, RATELIMIT_REMAINING, RATELIMIT_RESET, Standing, Standings};
 
 /// How often clients may ask, and how they are told apart.

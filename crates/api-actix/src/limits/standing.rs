@@ -42,10 +42,10 @@ impl Standings {
     /// Deposits a standing for the answer to `request`.
     pub fn deposit(request: &impl HttpMessage, standing: Standing) {
         let extensions = request.extensions();
-        if let Some(Self(closest)) = extensions.get::<Self>() {
-            if closest.get().is_none_or(|other| standing.distance() < other.distance()) {
-                closest.set(Some(standing));
-            }
+        if let Some(Self(closest)) = extensions.get::<Self>()
+            && closest.get().is_none_or(|other| standing.distance() < other.distance())
+        {
+            closest.set(Some(standing));
         }
     }
 
@@ -81,7 +81,9 @@ mod tests {
             let standings = Standings::default();
             let request = TestRequest::default().to_http_request();
             request.extensions_mut().insert(standings.clone());
-            met.into_iter().for_each(|standing| Standings::deposit(&request, standing));
+            for standing in met {
+                Standings::deposit(&request, standing);
+            }
             assert_eq!(standings.0.get(), Some(later), "least remaining, and of two alike the one that lasts");
         }
     }

@@ -52,8 +52,8 @@ fn open(config: &mut ServiceConfig) {
         .service(resource("/page").get(Who::Anyone, shows_a_page));
 }
 
-fn an_hour(count: u32) -> Option<Rate> {
-    Some(Rate { count, period: Duration::from_secs(3600) })
+const fn an_hour(count: u32) -> Rate {
+    Rate { count, period: Duration::from_hours(1) }
 }
 
 fn limited(rules: LimitRules) -> Shell {
@@ -62,7 +62,7 @@ fn limited(rules: LimitRules) -> Shell {
 
 /// One address may ask so often an hour.
 fn with_global(count: u32) -> Shell {
-    limited(LimitRules { global: an_hour(count), ..LimitRules::default() })
+    limited(LimitRules { global: Some(an_hour(count)), ..LimitRules::default() })
 }
 
 async fn send(shell: &Shell, request: TestRequest) -> Answer {
@@ -162,7 +162,7 @@ async fn a_64_bit_network_of_ipv6_is_one_client() {
 #[actix_web::test]
 async fn a_trusted_proxy_is_believed_and_nobody_else() {
     let rules = LimitRules {
-        global: an_hour(1),
+        global: Some(an_hour(1)),
         trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
         ..LimitRules::default()
     };
@@ -178,8 +178,11 @@ async fn a_trusted_proxy_is_believed_and_nobody_else() {
 
 #[actix_web::test]
 async fn an_exempt_network_is_never_counted() {
-    let rules =
-        LimitRules { global: an_hour(1), exempt: vec!["198.51.100.0/24".parse().unwrap()], ..LimitRules::default() };
+    let rules = LimitRules {
+        global: Some(an_hour(1)),
+        exempt: vec!["198.51.100.0/24".parse().unwrap()],
+        ..LimitRules::default()
+    };
     let shell = limited(rules);
     for _ in 0..5 {
         let answer = send(&shell, from("198.51.100.7", THINGS)).await;
@@ -197,7 +200,7 @@ async fn limits_that_are_off_show_nothing() {
 
 #[actix_web::test]
 async fn the_closest_of_two_limits_is_told() {
-    let rules = LimitRules { global: an_hour(100), checkout: an_hour(2), ..LimitRules::default() };
+    let rules = LimitRules { global: Some(an_hour(100)), checkout: Some(an_hour(2)), ..LimitRules::default() };
     let shell = limited(rules);
     let order = || get("/api/v1/orders").method(Method::POST).insert_header(bearer("customer"));
     for (status, standing) in [(201, ["2", "1", "1800"]), (201, ["2", "0", "3600"]), (429, ["2", "0", "3600"])] {

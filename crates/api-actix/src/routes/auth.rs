@@ -13,6 +13,7 @@ use serde::Serialize;
 use crate::access::{Caller, Who};
 use crate::body::Body;
 use crate::fields::{Fields, Request, text};
+use crate::limits::{Attempted, FromClient};
 use crate::problem::{Code, Problem};
 use crate::resource::resource;
 use crate::routes::users::UserBody;
@@ -29,20 +30,26 @@ pub fn configure(config: &mut ServiceConfig) {
 }
 
 async fn register(
+    FromClient(client): FromClient,
+    attempted: Attempted,
     accounts: Data<AccountService>,
     writes: Data<Writes>,
     Body(command): Body<Register>,
 ) -> Result<HttpResponse, Problem> {
-    let user = writes.run(async move { accounts.register(command).await }).await?;
+    attempted.at(&command.email);
+    let user = writes.run(async move { accounts.register(client, command).await }).await?;
     Ok(HttpResponse::Created().json(UserBody::from(user)))
 }
 
 async fn log_in(
+    FromClient(client): FromClient,
+    attempted: Attempted,
     accounts: Data<AccountService>,
     writes: Data<Writes>,
     Body(command): Body<LogIn>,
 ) -> Result<HttpResponse, Problem> {
-    let tokens = writes.run(async move { accounts.log_in(command).await }).await?;
+    attempted.at(&command.email);
+    let tokens = writes.run(async move { accounts.log_in(client, command).await }).await?;
     Ok(show_tokens(tokens))
 }
 
@@ -66,11 +73,16 @@ async fn log_out(
 
 async fn change_password(
     Caller(actor): Caller,
+    FromClient(client): FromClient,
+    attempted: Attempted,
     accounts: Data<AccountService>,
     writes: Data<Writes>,
     Body(command): Body<ChangePassword>,
 ) -> Result<HttpResponse, Problem> {
-    writes.run(async move { accounts.change_password(actor, command).await }).await?;
+    if let Some(user) = accounts.find_user(actor.user_id).await? {
+        attempted.at(&user.email);
+    }
+    writes.run(async move { accounts.change_password(client, actor, command).await }).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -155,6 +167,7 @@ impl From<RegisterError> for Problem {
             RegisterError::EmailTaken => {
                 Self::new(Code::EmailTaken).detail("There is an account with this e-mail already. Log in instead.")
             }
+            RegisterError::Refused(refusal) => refusal.into(),
             RegisterError::Hash(error) => error.into(),
             RegisterError::Store(error) => error.into(),
         }
@@ -165,6 +178,7 @@ impl From<LogInError> for Problem {
     fn from(error: LogInError) -> Self {
         match error {
             LogInError::InvalidCredentials => Self::new(Code::InvalidCredentials),
+            LogInError::Refused(refusal) => refusal.into(),
             LogInError::Hash(error) => error.into(),
             LogInError::Sign(error) => error.into(),
             LogInError::Store(error) => error.into(),
@@ -190,6 +204,7 @@ impl From<ChangePasswordError> for Problem {
             ChangePasswordError::WrongPassword => {
                 Self::new(Code::InvalidCredentials).detail("The old password is wrong.")
             }
+            ChangePasswordError::Refused(refusal) => refusal.into(),
             ChangePasswordError::Hash(error) => error.into(),
             ChangePasswordError::Store(error) => error.into(),
         }

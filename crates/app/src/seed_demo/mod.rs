@@ -2,7 +2,7 @@
 
 mod catalogue;
 
-use domain::account::{CreateAdmin, CreateAdminError, Email, HashError, Password, Register, RegisterError};
+use domain::account::{Client, CreateAdmin, CreateAdminError, Email, HashError, Password, Register, RegisterError};
 use domain::catalog::{CreateProductError, NewProduct, ProductFilter, ProductOrder, Stock};
 use domain::id::UserId;
 use domain::money::{Currency, Money, Price, parse_amount_minor};
@@ -99,9 +99,10 @@ async fn customer(use_cases: &UseCases) -> Result<bool, SeedError> {
         password: password()?,
         name: Some(checked("the customer's name", PersonName::new("Casey Customer"))?),
     };
-    match use_cases.accounts.register(register).await {
+    match use_cases.accounts.register(Client::ourselves(), register).await {
         Ok(_) => Ok(true),
         Err(RegisterError::EmailTaken) => Ok(false),
+        Err(RegisterError::Refused(refusal)) => Err(StoreError::unavailable(refusal).into()),
         Err(RegisterError::Hash(error)) => Err(error.into()),
         Err(RegisterError::Store(error)) => Err(error.into()),
     }

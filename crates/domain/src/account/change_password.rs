@@ -1,6 +1,9 @@
 //! Changing one's own password (contract 2, `POST /auth/change-password`).
 
-use crate::account::{AccountService, Actor, HashError, Password, PasswordAttempt, PasswordHash};
+use crate::account::{
+    AccountService, Actor, Attempt, AttemptKind, Client, Credentials, GuardRefusal, HashError, Password,
+    PasswordAttempt, PasswordHash,
+};
 use crate::clock::Timestamp;
 use crate::id::{SessionId, UserId};
 use crate::store::StoreError;
@@ -23,6 +26,9 @@ pub enum ChangePasswordError {
     /// The old one is wrong.
     #[error("the old password is wrong")]
     WrongPassword,
+    /// Too many have failed.
+    #[error(transparent)]
+    Refused(#[from] GuardRefusal),
     /// A password could not be hashed or verified.
     #[error(transparent)]
     Hash(#[from] HashError),
@@ -54,21 +60,39 @@ impl ReplacePassword {
 }
 
 impl AccountService {
-    /// Replaces the caller's password and ends their other sessions.
-    pub async fn change_password(&self, actor: Actor, command: ChangePassword) -> Result<(), ChangePasswordError> {
+    /// Replaces the caller's password and ends their other sessions. An old one that is wrong counts like a login that
+    /// fails, lest a stolen session find the password out.
+    pub async fn change_password(
+        &self,
+        client: Client,
+        actor: Actor,
+        command: ChangePassword,
+    ) -> Result<(), ChangePasswordError> {
         if command.old == command.new {
             return Err(ChangePasswordError::Unchanged);
         }
-        let found = self.users.find(actor.user_id).await?;
-        let hash = found.as_ref().map(|credentials| credentials.password_hash.clone());
-        let verified = self.hasher.verify(&command.old, hash).await?;
-        let Some(credentials) = found.filter(|_| verified) else {
+        let Some(credentials) = self.users.find(actor.user_id).await? else {
             return Err(ChangePasswordError::WrongPassword);
         };
+        let email = credentials.user.email.clone();
+        let attempt = Attempt { kind: AttemptKind::PasswordChange, client, email };
+        let fails = |error: &ChangePasswordError| matches!(error, ChangePasswordError::WrongPassword);
+        self.guarded(attempt, fails, self.verify_and_replace(actor, command, credentials)).await
+    }
+
+    async fn verify_and_replace(
+        &self,
+        actor: Actor,
+        command: ChangePassword,
+        Credentials { password_hash, .. }: Credentials,
+    ) -> Result<(), ChangePasswordError> {
+        if !self.hasher.verify(&command.old, Some(password_hash.clone())).await? {
+            return Err(ChangePasswordError::WrongPassword);
+        }
         let new_hash = self.hasher.hash(&command.new).await?;
         let replacement = ReplacePassword {
             user_id: actor.user_id,
-            verified_hash: credentials.password_hash,
+            verified_hash: password_hash,
             new_hash,
             keep: actor.session_id,
             at: self.clock.now(),

@@ -1,8 +1,8 @@
 //! Logging in (contract 2, `POST /auth/login`).
 
 use crate::account::{
-    AccountService, Credentials, Email, HashError, PasswordAttempt, PasswordHash, RefreshTokenHash, SessionTokens,
-    SignError, User,
+    AccountService, Attempt, AttemptKind, Client, Credentials, Email, GuardRefusal, HashError, PasswordAttempt,
+    PasswordHash, RefreshTokenHash, SessionTokens, SignError, User,
 };
 use crate::clock::Timestamp;
 use crate::id::{SessionId, UserId};
@@ -23,6 +23,9 @@ pub enum LogInError {
     /// No such account, a wrong password, or a blocked account: nobody learns which.
     #[error("the e-mail or the password is wrong")]
     InvalidCredentials,
+    /// Too many have failed.
+    #[error(transparent)]
+    Refused(#[from] GuardRefusal),
     /// The attempt could not be verified.
     #[error(transparent)]
     Hash(#[from] HashError),
@@ -63,8 +66,14 @@ impl OpenSession {
 
 impl AccountService {
     /// Lets someone in. Takes the same way, and the same time, whether or not the account exists: an attempt is
-    /// verified in either case, and a block shows only after it.
-    pub async fn log_in(&self, command: LogIn) -> Result<SessionTokens, LogInError> {
+    /// verified in either case, and a block shows only after it. One that the guard refuses is not verified at all.
+    pub async fn log_in(&self, client: Client, command: LogIn) -> Result<SessionTokens, LogInError> {
+        let attempt = Attempt { kind: AttemptKind::Login, client, email: command.email.clone() };
+        let fails = |error: &LogInError| matches!(error, LogInError::InvalidCredentials);
+        self.guarded(attempt, fails, self.verify_and_open(command)).await
+    }
+
+    async fn verify_and_open(&self, command: LogIn) -> Result<SessionTokens, LogInError> {
         let found = self.users.find_by_email(&command.email).await?;
         let hash = found.as_ref().map(|credentials| credentials.password_hash.clone());
         let verified = self.hasher.verify(&command.password, hash).await?;

@@ -6,6 +6,7 @@ mod change_password;
 mod client;
 mod create_admin;
 mod email;
+mod guard;
 mod list_users;
 mod log_in;
 mod log_out;
@@ -28,6 +29,10 @@ pub use change_password::{ChangePassword, ChangePasswordError, ReplacePassword};
 pub use client::{Client, ClientNetwork};
 pub use create_admin::{AppointAdmin, CreateAdmin, CreateAdminError};
 pub use email::{Email, InvalidEmail};
+pub use guard::{
+    Admission, Attempt, AttemptKind, AttemptOutcome, AttemptSlot, AuthGuard, GuardError, GuardLimit, GuardLimitName,
+    GuardPolicy, GuardRefusal, GuardSnapshot, GuardStanding, GuardView, Tally, Unguarded,
+};
 pub use log_in::{LogIn, LogInError, OpenSession};
 pub use password::{HashError, InvalidPassword, Password, PasswordAttempt, PasswordHash, PasswordHasher};
 pub use refresh::{RefreshError, RotateToken, Rotation, RotationSnapshot};
@@ -43,6 +48,7 @@ pub use user::{Credentials, User, UserFilter, UserPosition};
 
 #[cfg(any(test, feature = "mocks"))]
 pub use {
+    guard::MockAuthGuard,
     password::MockPasswordHasher,
     repository::{MockSessionRepository, MockUserRepository},
     secret::MockRefreshTokens,

@@ -1,6 +1,8 @@
 //! Registering a customer (contract 2, `POST /auth/register`).
 
-use crate::account::{AccountService, Credentials, Email, HashError, Password, Role, User};
+use crate::account::{
+    AccountService, Attempt, AttemptKind, Client, Credentials, Email, GuardRefusal, HashError, Password, Role, User,
+};
 use crate::id::UserId;
 use crate::store::StoreError;
 use crate::text::PersonName;
@@ -22,6 +24,9 @@ pub enum RegisterError {
     /// The address has an account, maybe written in another case.
     #[error("the e-mail is taken")]
     EmailTaken,
+    /// Too many have failed, or the address has registered too many accounts.
+    #[error(transparent)]
+    Refused(#[from] GuardRefusal),
     /// The password could not be hashed.
     #[error(transparent)]
     Hash(#[from] HashError),
@@ -32,7 +37,13 @@ pub enum RegisterError {
 
 impl AccountService {
     /// Adds a customer.
-    pub async fn register(&self, command: Register) -> Result<User, RegisterError> {
+    pub async fn register(&self, client: Client, command: Register) -> Result<User, RegisterError> {
+        let attempt = Attempt { kind: AttemptKind::Registration, client, email: command.email.clone() };
+        let fails = |error: &RegisterError| matches!(error, RegisterError::EmailTaken);
+        self.guarded(attempt, fails, self.add_customer(command)).await
+    }
+
+    async fn add_customer(&self, command: Register) -> Result<User, RegisterError> {
         let password_hash = self.hasher.hash(&command.password).await?;
         let user = User {
             id: UserId::mint(&*self.ids),

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 
 use crate::account::{
-    AccessTokens, Claims, PasswordHasher, RefreshToken, RefreshTokens, SessionRepository, SessionTokens, SignError,
-    User, UserRepository,
+    AccessTokens, AuthGuard, Claims, PasswordHasher, RefreshToken, RefreshTokens, SessionRepository, SessionTokens,
+    SignError, User, UserRepository,
 };
 use crate::clock::{Clock, Ids, Timestamp};
 use crate::id::SessionId;
@@ -27,6 +27,8 @@ pub struct AccountService {
     pub users: Arc<dyn UserRepository>,
     /// Where sessions are kept.
     pub sessions: Arc<dyn SessionRepository>,
+    /// Counts failed attempts.
+    pub guard: Arc<dyn AuthGuard>,
     /// Hashes passwords.
     pub hasher: Arc<dyn PasswordHasher>,
     /// Signs access tokens.

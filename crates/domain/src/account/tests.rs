@@ -59,6 +59,7 @@ impl Ids for CountingIds {
 struct Ports {
     users: MockUserRepository,
     sessions: MockSessionRepository,
+    guard: Option<MockAuthGuard>,
     hasher: MockPasswordHasher,
     access_tokens: MockAccessTokens,
     refresh_tokens: MockRefreshTokens,
@@ -71,6 +72,7 @@ impl Ports {
         AccountService {
             users: Arc::new(self.users),
             sessions: Arc::new(self.sessions),
+            guard: self.guard.map_or_else(|| Arc::new(Unguarded) as Arc<dyn AuthGuard>, |guard| Arc::new(guard)),
             hasher: Arc::new(self.hasher),
             access_tokens: Arc::new(self.access_tokens),
             refresh_tokens: Arc::new(self.refresh_tokens),
@@ -168,7 +170,7 @@ mod logging_in {
                 && command.expires_at == now() + TimeDelta::seconds(3600)
         };
         ports.sessions.expect_open().withf(opened).times(1).returning(|_| Ok(user(Role::Customer)));
-        let tokens = ports.service().log_in(log_in()).await.unwrap();
+        let tokens = ports.service().log_in(Client::ourselves(), log_in()).await.unwrap();
         assert_eq!((tokens.refresh_token, tokens.expires_in_seconds), (token("next"), 900));
     }
 
@@ -177,7 +179,10 @@ mod logging_in {
         let mut ports = Ports::default();
         ports.users.expect_find_by_email().returning(|_| Ok(None));
         ports.verifies(None, false);
-        assert!(matches!(ports.service().log_in(log_in()).await, Err(LogInError::InvalidCredentials)));
+        assert!(matches!(
+            ports.service().log_in(Client::ourselves(), log_in()).await,
+            Err(LogInError::InvalidCredentials)
+        ));
     }
 
     #[tokio::test]
@@ -187,7 +192,10 @@ mod logging_in {
             let found = Credentials { user, ..credentials() };
             ports.users.expect_find_by_email().return_once(move |_| Ok(Some(found)));
             ports.verifies(Some(hash("ada's")), verified);
-            assert!(matches!(ports.service().log_in(log_in()).await, Err(LogInError::InvalidCredentials)));
+            assert!(matches!(
+                ports.service().log_in(Client::ourselves(), log_in()).await,
+                Err(LogInError::InvalidCredentials)
+            ));
         }
     }
 
@@ -288,7 +296,11 @@ mod changing_ones_password {
             (&command.verified_hash, &command.new_hash, command.keep) == (&hash("ada's"), &hash("new"), session())
         };
         ports.users.expect_replace_password().withf(replaces).times(1).returning(|_| Ok(()));
-        ports.service().change_password(actor(), change("Passw0rd!", "N3w passw0rd!")).await.unwrap();
+        ports
+            .service()
+            .change_password(Client::ourselves(), actor(), change("Passw0rd!", "N3w passw0rd!"))
+            .await
+            .unwrap();
     }
 
     #[tokio::test]
@@ -296,13 +308,17 @@ mod changing_ones_password {
         let mut ports = Ports::default();
         ports.users.expect_find().returning(|_| Ok(Some(credentials())));
         ports.verifies(Some(hash("ada's")), false);
-        let refused = ports.service().change_password(actor(), change("wrong", "N3w passw0rd!")).await;
+        let refused =
+            ports.service().change_password(Client::ourselves(), actor(), change("wrong", "N3w passw0rd!")).await;
         assert!(matches!(refused, Err(ChangePasswordError::WrongPassword)));
     }
 
     #[tokio::test]
     async fn to_the_same_one_is_refused_before_anything_is_asked() {
-        let refused = Ports::default().service().change_password(actor(), change(" Passw0rd! ", "Passw0rd!")).await;
+        let refused = Ports::default()
+            .service()
+            .change_password(Client::ourselves(), actor(), change(" Passw0rd! ", "Passw0rd!"))
+            .await;
         assert!(matches!(refused, Err(ChangePasswordError::Unchanged)));
     }
 
@@ -377,7 +393,7 @@ async fn who_registers_becomes_a_customer() {
         password: Password::new("Passw0rd!").unwrap(),
         name: None,
     };
-    let user = ports.service().register(command).await.unwrap();
+    let user = ports.service().register(Client::ourselves(), command).await.unwrap();
     assert_eq!((user.email.as_str(), user.role, user.created_at), ("ada@example.com", Role::Customer, now()));
 }
 
@@ -387,4 +403,60 @@ fn an_account_becomes_an_admins_only_if_asked() {
     let appoint = |promote| AppointAdmin { newcomer: newcomer.clone(), promote };
     assert!(matches!(appoint(false).decide(user(Role::Customer)), Err(CreateAdminError::EmailTaken)));
     assert_eq!(appoint(true).decide(user(Role::Customer)).unwrap(), user(Role::Admin));
+}
+
+mod the_guard {
+    use super::*;
+
+    fn refusal() -> GuardRefusal {
+        GuardRefusal { limit: GuardLimitName::AddressFailures, retry_in: std::time::Duration::from_secs(9) }
+    }
+
+    fn slot() -> AttemptSlot {
+        AttemptSlot { id: 3, kind: AttemptKind::Login }
+    }
+
+    /// Lets one attempt begin, and expects it to end so.
+    fn expecting(outcome: AttemptOutcome) -> MockAuthGuard {
+        let mut guard = MockAuthGuard::new();
+        guard.expect_begin().times(1).returning(|_| Ok(slot()));
+        guard.expect_end().with(eq(slot()), eq(outcome)).times(1).returning(|_, _| Ok(()));
+        guard
+    }
+
+    #[tokio::test]
+    async fn keeps_a_refused_attempt_from_the_store_and_from_the_hasher() {
+        let mut guard = MockAuthGuard::new();
+        guard.expect_begin().times(1).returning(|_| Err(refusal().into()));
+        let refused = Ports { guard: Some(guard), ..Ports::default() }.service();
+        let refused = refused.log_in(Client::ourselves(), log_in()).await;
+        assert!(matches!(refused, Err(LogInError::Refused(told)) if told == refusal()));
+    }
+
+    #[tokio::test]
+    async fn is_told_of_a_wrong_password_as_of_a_failure() {
+        let mut ports = Ports { guard: Some(expecting(AttemptOutcome::Failed)), ..Ports::default() };
+        ports.users.expect_find_by_email().returning(|_| Ok(None));
+        ports.verifies(None, false);
+        assert!(ports.service().log_in(Client::ourselves(), log_in()).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn is_told_of_a_store_that_failed_as_of_nothing() {
+        let mut ports = Ports { guard: Some(expecting(AttemptOutcome::Undecided)), ..Ports::default() };
+        ports.users.expect_find_by_email().returning(|_| Err(StoreError::unavailable("down")));
+        assert!(ports.service().log_in(Client::ourselves(), log_in()).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn that_cannot_be_told_changes_no_answer() {
+        let mut guard = MockAuthGuard::new();
+        guard.expect_begin().times(1).returning(|_| Ok(slot()));
+        guard.expect_end().times(1).returning(|_, _| Err(StoreError::unavailable("down")));
+        let mut ports = Ports { guard: Some(guard), ..Ports::default() };
+        ports.users.expect_find_by_email().returning(|_| Ok(None));
+        ports.verifies(None, false);
+        let refused = ports.service().log_in(Client::ourselves(), log_in()).await;
+        assert!(matches!(refused, Err(LogInError::InvalidCredentials)));
+    }
 }

@@ -11,7 +11,7 @@ use chrono::{DateTime, TimeDelta};
 use domain::account::{
     AccessToken, AccountPolicy, AccountService, Credentials, Email, HashError, MockAccessTokens, MockPasswordHasher,
     MockRefreshTokens, MockSessionRepository, MockUserRepository, PasswordHash, RefreshToken, RefreshTokenHash,
-    RegisterError, Role, Rotation, UpdateUserError, User, UserPosition,
+    RegisterError, Role, Rotation, Unguarded, UpdateUserError, User, UserPosition,
 };
 use domain::clock::{MockClock, Timestamp};
 use domain::id::{SessionId, UserId};
@@ -66,6 +66,7 @@ impl Ports {
         let accounts = AccountService {
             users: Arc::new(self.users),
             sessions: Arc::new(self.sessions),
+            guard: Arc::new(Unguarded),
             hasher: Arc::new(self.hasher),
             access_tokens: Arc::new(access_tokens),
             refresh_tokens: Arc::new(refresh_tokens),

@@ -1,0 +1,2 @@
+DROP TABLE auth_known_addresses;
+DROP TABLE auth_attempts;
