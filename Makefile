@@ -23,10 +23,10 @@ test: nextest ## Run all tests, beside a PostgreSQL of their own
 
 # The development profile: the long forms wait for PostgreSQL, and a release build of everything costs more than it saves.
 test-long: nextest ## Run the long forms of the random tests (TRIALS_SEED=... repeats a run)
-	@echo 'Trying 2,000 sequences of the model and 1,000,000 inputs of each parser, with a new seed ...'
+	@echo 'Trying 2,000 sequences of the model, 1,000,000 inputs of each parser and many faults, with a new seed ...'
 	cargo nextest run --locked --workspace --profile long --no-run
 	TRIALS=long $(TARGET)/debug/app with-test-postgres cargo nextest run --locked --workspace --profile long \
-		-E 'test(/^(model|parsing)::/)'
+		-E 'test(/^(model|parsing|faults)::/)'
 
 check: lint arch deny ## Run all checks but the tests
 
