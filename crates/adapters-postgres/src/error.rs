@@ -12,7 +12,7 @@ use domain::store::StoreError;
 use crate::transaction::Rollback;
 
 /// Messages (beginnings) of errors that a later try may not meet, beside their SQLSTATE.
-const PASSING: [&str; 10] = [
+const PASSING: [&str; 11] = [
     "terminating connection",  // 57P01, 57P02, 25P03: the server or its operator ended the session
     "the database system is",  // 57P03: starting up, shutting down, in recovery
     "canceling statement",     // 57014: statement_timeout; 55P03: lock_timeout
@@ -23,7 +23,12 @@ const PASSING: [&str; 10] = [
     "too many connections",    // 53300, for a role or a database
     "out of memory",           // 53200
     "out of shared memory",    // 53200
+    TRANSACTION_ABORTED,
 ];
+
+/// 25P02: of statements that shared a round trip another one failed, and this one's error was met first. What went
+/// wrong is not known, so the transaction is run again, which meets it or does not.
+const TRANSACTION_ABORTED: &str = "current transaction is aborted";
 
 /// A full disk (53100) is named at the message's end.
 const DISK_FULL: &str = "No space left on device";
@@ -53,12 +58,13 @@ fn is_passing(error: &Error) -> bool {
     }
 }
 
-/// Whether running the whole transaction again may succeed: 40001 and 40P01, nothing else.
+/// Whether running the whole transaction again may succeed: 40001 and 40P01, or either may hide behind 25P02.
 pub(crate) fn is_retryable(error: &Error) -> bool {
     match error {
         Error::DatabaseError(DatabaseErrorKind::SerializationFailure, _) => true,
         Error::DatabaseError(DatabaseErrorKind::Unknown, information) => {
-            information.message().starts_with("deadlock detected")
+            let message = information.message();
+            message.starts_with("deadlock detected") || message.starts_with(TRANSACTION_ABORTED)
         }
         Error::RollbackErrorOnCommit { commit_error, .. } => is_retryable(commit_error),
         _ => false,
@@ -111,6 +117,7 @@ mod tests {
             "canceling statement due to lock timeout",
             "canceling statement due to statement timeout",
             "sorry, too many clients already",
+            "current transaction is aborted, commands ignored until end of transaction block",
             "could not extend file \"base/1/2\": No space left on device",
         ] {
             let error = store_error(database(DatabaseErrorKind::Unknown, message));
@@ -133,9 +140,11 @@ mod tests {
     }
 
     #[test]
-    fn only_serialization_failures_and_deadlocks_are_tried_again() {
+    fn only_serialization_failures_deadlocks_and_what_may_hide_one_are_tried_again() {
         assert!(is_retryable(&database(DatabaseErrorKind::SerializationFailure, "could not serialize access")));
         assert!(is_retryable(&database(DatabaseErrorKind::Unknown, "deadlock detected")));
+        let aborted = "current transaction is aborted, commands ignored until end of transaction block";
+        assert!(is_retryable(&database(DatabaseErrorKind::Unknown, aborted)));
         assert!(!is_retryable(&database(DatabaseErrorKind::Unknown, "canceling statement due to lock timeout")));
         assert!(!is_retryable(&database(DatabaseErrorKind::UnableToSendCommand, "connection closed")));
     }

@@ -49,9 +49,9 @@ impl PgPool {
     /// Runs `work` in a READ COMMITTED transaction, commits if it gives `Ok`, and rolls back otherwise.
     ///
     /// `work` runs again, at most 3 times and after a short random pause, if the database chose it to break a
-    /// deadlock (40P01) or could not serialize it (40001); so it borrows its command, and everything it does goes
-    /// through the connection. An error of a statement must end it: after one, the server turns the commit into a
-    /// rollback without saying so.
+    /// deadlock (40P01) or could not serialize it (40001), also where a pipelined statement hid that (25P02); so it
+    /// borrows its command, and everything it does goes through the connection. An error of a statement must end it:
+    /// after one, the server turns the commit into a rollback without saying so.
     ///
     /// If the connection is lost during the commit the outcome is unknown, and the answer is `Unavailable`. If the
     /// future is dropped half-way, the connection is closed, and the server rolls back.

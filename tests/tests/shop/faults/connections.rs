@@ -37,14 +37,15 @@ async fn a_postgresql_without_free_connections_is_a_503_until_there_are_some() {
         assert!((200..MOST).contains(&taken.len()), "{} were free", taken.len());
         // The shop's own are ended, and whoever is quicker has their places: not the shop.
         let begun = Instant::now();
-        while load.told().answers.unavailable() < before + 20 {
+        let mut was_unready = false;
+        while load.told().answers.unavailable() < before + 20 || !was_unready {
             assert!(begun.elapsed() < Duration::from_secs(60), "nobody was told: {:?}", load.told().answers);
             let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'ironcart'";
             taken[0].simple_query(end).await.unwrap();
             take_all(&url, &mut taken).await;
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            // The shop may win a place back now and then; without one it says so.
+            was_unready |= site.http.try_health("/health/ready").await.unwrap().status == 503;
         }
-        assert_eq!(site.http.try_health("/health/ready").await.unwrap().status, 503);
         assert_eq!(site.http.try_health("/health/live").await.unwrap().status, 200);
         let back = Instant::now();
         drop(taken);
