@@ -256,9 +256,10 @@ impl Crowd {
     }
 }
 
-/// What the contract does not keep under a key, and a later try may not meet.
+/// What the contract does not keep under a key, and a later try may not meet. 408 is said to a connection that was
+/// opened and not used in time; a client that begins to use it just then takes it for an answer.
 fn is_passing(reply: &Reply) -> bool {
-    reply.status >= 500 || reply.status == 401 || reply.verdict() == "idempotency_in_progress"
+    reply.status >= 500 || reply.status == 408 || reply.status == 401 || reply.verdict() == "idempotency_in_progress"
 }
 
 impl Answers {
@@ -272,7 +273,7 @@ impl Answers {
                 self.slowest_unavailable = self.slowest_unavailable.max(took);
                 reply.header("retry-after").and_then(|seconds| seconds.parse::<u32>().ok()).is_some_and(|s| s > 0)
             }
-            (200..300, _) | (404 | 409 | 429, _) | (502, "payment_provider_error") => true,
+            (200..300, _) | (404 | 408 | 409 | 429, _) | (502, "payment_provider_error") => true,
             (_, code) => tolerates.contains(&code),
         };
         if !may_be {
