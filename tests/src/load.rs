@@ -147,7 +147,6 @@ impl Load {
     }
 
     /// What was told so far.
-    #[must_use]
     pub fn told(&self) -> MutexGuard<'_, Told> {
         self.crowd.told()
     }

@@ -175,7 +175,12 @@ impl Keyed {
 
     async fn settle(self, response: ServiceResponse<BoxBody>) -> Result<ServiceResponse<BoxBody>, Error> {
         if !is_kept(&response) {
-            self.release().await;
+            if response.status() == StatusCode::SERVICE_UNAVAILABLE {
+                // The store that does not answer would be waited for a second time.
+                actix_web::rt::spawn(async move { self.release().await }.in_current_span());
+            } else {
+                self.release().await;
+            }
             return Ok(response);
         }
         let (request, answer) = read_answer(response).await?;

@@ -154,7 +154,6 @@ async fn reconcile(reconciler: Reconciler, interval: Duration, mut stopped: watc
 }
 
 /// A random part of a pause, from a half to all of it.
-#[expect(clippy::disallowed_methods, reason = "it spreads instances over time and decides nothing")]
 fn jittered(pause: Duration) -> Duration {
     pause.mul_f64(rand::random_range(0.5..=1.0))
 }

@@ -178,14 +178,19 @@ impl Trial<'_> {
                 prop_assert!(kept.is_silent && kept.answer.is_none() && kept.body == body, "granted: {:?}", kept);
                 self.granted(claim, body, kept.committed)
             }
-            (Some(kept), Claiming::Reused) => Ok(prop_assert_ne!(kept.body, body)),
+            (Some(kept), Claiming::Reused) => {
+                prop_assert_ne!(kept.body, body);
+                Ok(())
+            }
             (Some(kept), Claiming::Answered(answer)) => {
                 prop_assert_eq!(kept.body, body);
-                Ok(prop_assert_eq!(kept.answer, Some(answer)))
+                prop_assert_eq!(kept.answer, Some(answer));
+                Ok(())
             }
             (Some(kept), Claiming::InProgress { retry_seconds }) => {
                 prop_assert!(kept.body == body && kept.answer.is_none() && !kept.is_silent, "in progress: {:?}", kept);
-                Ok(prop_assert!((1..=Claim::CLAIM_SECONDS).contains(&retry_seconds)))
+                prop_assert!((1..=Claim::CLAIM_SECONDS).contains(&retry_seconds));
+                Ok(())
             }
             (None, other) => Err(TestCaseError::fail(format!("an unknown key is {other:?}"))),
         }

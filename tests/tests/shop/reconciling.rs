@@ -473,7 +473,7 @@ async fn what_could_not_be_asked_is_named_and_keeps_nothing_else_from_being_sett
         .inject(Fault::next(FaultKind::ServerError, FaultPhase::BeforeEffect).on("GET", &dumb).times(9));
     let report = scene.reconciles(ReconcileMode::Settle).await;
     let unasked: Vec<String> = report.unasked.iter().filter_map(|left| Some(left.order_id?.to_string())).collect();
-    assert_eq!(unasked, [one.id.clone()]);
+    assert_eq!(unasked.as_slice(), std::slice::from_ref(&one.id));
     assert!(report.unasked[0].reason.contains(&scene.session(&one)), "{:?}", report.unasked);
     assert_eq!(scene.ada.sees(&two).await.standing(), "PAID COMPLETED");
     assert_eq!(scene.ada.sees(&one).await.standing(), "PENDING PENDING");

@@ -189,10 +189,7 @@ async fn update_fate(
     row.into_event()
 }
 
-fn filtered<'a>(
-    filter: &'a EventFilter,
-    after: Option<EventPosition>,
-) -> provider_events::BoxedQuery<'a, diesel::pg::Pg> {
+fn filtered(filter: &EventFilter, after: Option<EventPosition>) -> provider_events::BoxedQuery<'_, diesel::pg::Pg> {
     let mut query = provider_events::table.into_boxed();
     if let Some(status) = filter.status {
         query = query.filter(provider_events::status.eq(status.as_str()));

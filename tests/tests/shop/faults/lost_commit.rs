@@ -55,7 +55,7 @@ async fn a_commit_whose_answer_is_lost_is_that_order_for_whoever_repeats_the_key
     let made = ids(&customer).await;
     assert_eq!(made.len(), 1, "the server has done it");
     let order = keyed.checks_out().await.expect(201).order();
-    assert_eq!([order.id.clone()], *made);
+    assert_eq!(std::slice::from_ref(&order.id), made.as_slice());
     assert!(order.payment.checkout_url.is_some(), "what is missing is made");
     assert_eq!(keyed.checks_out().await.expect(201).header("idempotency-replayed"), Some("true"));
     is_well(site, apps, 1).await;
