@@ -21,12 +21,13 @@ test: nextest ## Run all tests, beside a PostgreSQL of their own
 	cargo nextest run --locked --workspace --profile $(NEXTEST_PROFILE) --no-run
 	$(TARGET)/debug/app with-test-postgres cargo nextest run --locked --workspace --profile $(NEXTEST_PROFILE)
 
-# The development profile: the long forms wait for PostgreSQL, and a release build of everything costs more than it saves.
+# Optimised, with the checks of development on: nine times a million inputs would take hours without.
 test-long: nextest ## Run the long forms of the random tests (TRIALS_SEED=... repeats a run)
 	@echo 'Trying 2,000 sequences of the model, 1,000,000 inputs of each parser and many faults, with a new seed ...'
-	cargo nextest run --locked --workspace --profile long --no-run
-	TRIALS=long $(TARGET)/debug/app with-test-postgres cargo nextest run --locked --workspace --profile long \
-		-E 'test(/^(model|parsing|faults)::/)'
+	cargo nextest run --locked --workspace --profile long --cargo-profile long --no-run
+	TRIALS=long $(TARGET)/long/app with-test-postgres \
+		cargo nextest run --locked --workspace --profile long --cargo-profile long \
+		-E 'test(/^(model|parsing|faults|idempotency_model)::/)'
 
 check: lint arch deny ## Run all checks but the tests
 

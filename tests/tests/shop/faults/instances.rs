@@ -88,6 +88,13 @@ async fn three_sweepers_of_which_one_is_killed_expire_every_order_once() {
     stands_by(site, apps, &Told::default()).await;
 }
 
+/// Errands that are written now are due in an hour.
+const PUT_OFF: [&str; 2] = [
+    "CREATE FUNCTION put_off() RETURNS trigger LANGUAGE plpgsql AS $$ \
+     BEGIN NEW.due_at := now() + interval '1 hour'; RETURN NEW; END $$",
+    "CREATE TRIGGER put_off BEFORE INSERT ON tasks FOR EACH ROW EXECUTE FUNCTION put_off()",
+];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn three_instances_of_which_one_is_killed_pay_every_refund_once() {
     let (site, mut apps) = site(|plan| plan.instances = 3).await;
@@ -101,8 +108,15 @@ async fn three_instances_of_which_one_is_killed_pay_every_refund_once() {
     let paid = "SELECT count(*) AS n FROM orders WHERE status = 'PAID'";
     until("all are paid", async || number(&site, paid).await == i64::try_from(REFUNDS).unwrap()).await;
     site.provider().set_latency(Duration::from_millis(1_500));
+    // All refunds become due at one moment, so that each instance finds a full batch.
+    for sql in PUT_OFF {
+        site.database.run_sql(sql).await.unwrap();
+    }
     let answers = join_all(orders.iter().map(|order| admin.refunds(order))).await;
     assert!(answers.iter().all(|answer| answer.status == 202));
+    for sql in ["DROP TRIGGER put_off ON tasks", "UPDATE tasks SET due_at = now() WHERE finished_at IS NULL"] {
+        site.database.run_sql(sql).await.unwrap();
+    }
     let held = "SELECT count(*) AS n FROM tasks WHERE finished_at IS NULL AND lease_until > now()";
     until("more is claimed than two can hold", async || number(&site, held).await > 32).await;
     site.provider_tells(&[0, 1]);
