@@ -35,6 +35,11 @@ pub(crate) const fn planned_for_its_values<Q>(query: Q) -> Prepared<Q> {
     Prepared { query, kept: false }
 }
 
+/// One value of each row: a column, as `unnest` takes it.
+pub(crate) fn column<'r, R, T>(rows: &'r [R], value: impl FnMut(&'r R) -> T) -> Vec<T> {
+    rows.iter().map(value).collect()
+}
+
 impl<Q: QueryFragment<Pg>> QueryFragment<Pg> for Prepared<Q> {
     fn walk_ast<'b>(&'b self, pass: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         self.query.walk_ast(pass)

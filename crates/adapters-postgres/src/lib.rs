@@ -5,6 +5,7 @@
 //! are taken in one order everywhere; statements that run often go through `cached::cached`.
 
 mod accounts;
+mod batch;
 mod cached;
 mod cart;
 mod catalog;

@@ -47,7 +47,10 @@ impl PoolConfig {
 
 /// A handle to the pool; clones share it.
 #[derive(Debug, Clone)]
-pub struct PgPool(bb8::Pool<Connections>);
+pub struct PgPool {
+    connections: bb8::Pool<Connections>,
+    runtime: Handle,
+}
 
 /// A connection out of the pool; goes back when dropped.
 pub type PooledConnection<'a> = bb8::PooledConnection<'a, Connections>;
@@ -62,27 +65,33 @@ impl PgPool {
             lock: config.lock_timeout,
             idle_in_transaction: config.idle_in_transaction_timeout,
         };
-        let pool = bb8::Pool::builder()
+        let runtime = Handle::current();
+        let connections = bb8::Pool::builder()
             .max_size(config.max_connections)
             .connection_timeout(config.acquire_timeout)
             .test_on_check_out(true)
             .error_sink(Box::new(LogFailedConnections))
-            .build_unchecked(Connections { url: config.url, limits, runtime: Handle::current() });
-        Self(pool)
+            .build_unchecked(Connections { url: config.url, limits, runtime: runtime.clone() });
+        Self { connections, runtime }
     }
 
     /// Waits for a connection, at most as long as [`PoolConfig::acquire_timeout`].
     pub async fn get(&self) -> Result<PooledConnection<'_>, StoreError> {
-        self.0.get().await.map_err(|error| match error {
+        self.connections.get().await.map_err(|error| match error {
             bb8::RunError::User(error) => StoreError::unavailable(error),
             bb8::RunError::TimedOut => StoreError::unavailable("no database connection became free in time"),
         })
     }
 
+    /// The runtime that drives the connections.
+    pub(crate) const fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+
     /// How many connections are open, and how many of those are idle.
     #[must_use]
     pub fn usage(&self) -> (u32, u32) {
-        let state = self.0.state();
+        let state = self.connections.state();
         (state.connections, state.idle_connections)
     }
 }

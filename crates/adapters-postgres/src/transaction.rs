@@ -3,9 +3,13 @@
 use std::time::Duration;
 
 use diesel::result::Error;
-use diesel_async::{AnsiTransactionManager, AsyncPgConnection, TransactionManager as _};
+use diesel::sql_types::Text;
+use diesel::{QueryResult, sql_query};
+use diesel_async::{AnsiTransactionManager, AsyncPgConnection, RunQueryDsl, TransactionManager as _};
 use domain::store::StoreError;
 
+use crate::batch::{BatchedWork, Outcome, Transactions};
+use crate::cached::cached;
 use crate::error::{is_retryable, store_error};
 use crate::pool::PgPool;
 
@@ -105,6 +109,79 @@ where
             Err(reason)
         }
     }
+}
+
+/// The longest wait of a batch for a row lock, in milliseconds: so long one locked row may keep the others waiting.
+/// After that each command is run by itself, and waits by itself.
+const BATCH_LOCK_TIMEOUT_MS: u32 = 1_000;
+
+/// Why a batch as a whole came to nothing, as far as is known.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// There was no connection for it.
+    #[error(transparent)]
+    NotBegun(StoreError),
+    /// Nothing of it is done.
+    #[error(transparent)]
+    RolledBack(Error),
+    /// Its commit was sent and not confirmed: all of it is done, or nothing.
+    #[error("it is unknown whether the transaction was committed: {0}")]
+    InDoubt(Error),
+}
+
+impl<W: BatchedWork> Transactions<W> for PgPool {
+    /// Runs again on a deadlock, as [`PgPool::transaction`] does, and tells a lost commit from a transaction that was
+    /// rolled back.
+    async fn batch(&self, work: &W, commands: &[W::Command], again: bool) -> Result<Vec<Outcome<W>>, Failure> {
+        let mut retries = 0;
+        loop {
+            let mut connection = self.get().await.map_err(Failure::NotBegun)?;
+            match attempt_batch(&mut connection, work, commands, again).await {
+                Err(Failure::RolledBack(error)) if retries < MAX_RETRIES && is_retryable(&error) => {
+                    drop(connection);
+                    retries += 1;
+                    tracing::debug!(%error, retries, lane = W::NAME, "running a batch again");
+                    tokio::time::sleep(pause(retries)).await;
+                }
+                ended => return ended,
+            }
+        }
+    }
+}
+
+async fn attempt_batch<W: BatchedWork>(
+    connection: &mut AsyncPgConnection,
+    work: &W,
+    commands: &[W::Command],
+    again: bool,
+) -> Result<Vec<Outcome<W>>, Failure> {
+    AnsiTransactionManager::begin_transaction(connection).await.map_err(Failure::RolledBack)?;
+    let ran = match limit_lock_waits(connection, commands.len()).await {
+        Ok(()) => work.run(connection, commands, again).await,
+        Err(error) => Err(error),
+    };
+    match ran {
+        Ok(outcomes) => {
+            AnsiTransactionManager::commit_transaction(connection).await.map_err(Failure::InDoubt)?;
+            Ok(outcomes)
+        }
+        Err(error) => {
+            if let Err(error) = AnsiTransactionManager::rollback_transaction(connection).await {
+                // The connection is marked broken, and the pool closes it: that rolls back as well.
+                tracing::debug!(%error, "a rollback failed");
+            }
+            Err(Failure::RolledBack(error))
+        }
+    }
+}
+
+/// Who waits alone may wait long; who makes others wait may not.
+async fn limit_lock_waits(connection: &mut AsyncPgConnection, commands: usize) -> QueryResult<()> {
+    if commands > 1 {
+        let limit = sql_query("SELECT set_config('lock_timeout', $1, true)");
+        cached(limit.bind::<Text, _>(BATCH_LOCK_TIMEOUT_MS.to_string())).execute(connection).await?;
+    }
+    Ok(())
 }
 
 /// A random pause, so that the two sides of a deadlock do not meet again.

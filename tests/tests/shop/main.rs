@@ -6,6 +6,7 @@
 mod accounts;
 mod auth_guard;
 mod bad_input;
+mod batching;
 mod cancelling;
 mod cart;
 mod catalog;

@@ -1,6 +1,7 @@
 //! Carts: one customer's changes wait for each other on the customer's row.
 
-mod lines;
+mod open_carts;
+mod stored;
 
 use async_trait::async_trait;
 use diesel::QueryResult;
@@ -14,35 +15,81 @@ use domain::id::UserId;
 use domain::money::Currency;
 use domain::store::StoreError;
 
+use self::open_carts::OpenCarts;
+use crate::batch::{BatchedWork, Lane};
 use crate::error::store_error;
 use crate::pool::PgPool;
 use crate::transaction::Rollback;
 
-/// Carts on PostgreSQL.
-#[derive(Debug, Clone)]
+/// Carts on PostgreSQL. Additions, which come often and at once, share transactions (see [`crate::batch`]).
+#[derive(Clone)]
 pub struct PgCarts {
     pool: PgPool,
     currency: Currency,
+    additions: Lane<Additions>,
+}
+
+/// Puts units into carts.
+struct Additions {
+    currency: Currency,
+}
+
+impl BatchedWork for Additions {
+    type Command = AddCartItem;
+    type Done = Cart;
+    type Refusal = AddCartItemError;
+
+    const NAME: &'static str = "add_cart_item";
+    /// Once more would add once more.
+    const REPEATABLE: bool = false;
+
+    async fn run(
+        &self,
+        connection: &mut AsyncPgConnection,
+        commands: &[AddCartItem],
+        _again: bool,
+    ) -> QueryResult<Vec<Result<Cart, AddCartItemError>>> {
+        let customers = commands.iter().map(|command| command.customer_id.uuid()).collect();
+        let wanted = commands.iter().map(|command| command.product_id.uuid()).collect();
+        let mut carts = OpenCarts::lock(connection, &customers, &wanted).await?;
+        let mut outcomes = Vec::with_capacity(commands.len());
+        for command in commands {
+            let AddCartItem { customer_id, product_id, at, .. } = *command;
+            let Some(snapshot) = carts.snapshot(customer_id, product_id)? else {
+                outcomes.push(Err(StoreError::unexpected("a cart's customer is gone").into()));
+                continue;
+            };
+            match command.decide(&snapshot) {
+                Ok(quantity) => {
+                    carts.put(customer_id, product_id, quantity, at);
+                    outcomes.push(Ok(carts.show(customer_id, self.currency, at)?));
+                }
+                Err(refusal) => outcomes.push(Err(refusal)),
+            }
+        }
+        carts.write(connection).await?;
+        Ok(outcomes)
+    }
 }
 
 impl PgCarts {
     /// Prices are kept in minor units of the shop's one currency.
     #[must_use]
-    pub const fn new(pool: PgPool, currency: Currency) -> Self {
-        Self { pool, currency }
+    pub fn new(pool: PgPool, currency: Currency) -> Self {
+        Self { additions: Lane::open(pool.clone(), Additions { currency }), pool, currency }
     }
 
-    /// Begins a change: locks the customer, then lets the cart forget what was archived.
-    async fn open(&self, connection: &mut AsyncPgConnection, customer_id: UserId) -> QueryResult<()> {
-        lines::lock_customer(connection, customer_id).await?;
-        lines::drop_archived(connection, customer_id).await?;
-        Ok(())
-    }
-
-    /// Ends a change: notes when it was made, and reads the cart as it is now.
-    async fn close(&self, connection: &mut AsyncPgConnection, customer_id: UserId, at: Timestamp) -> QueryResult<Cart> {
-        lines::touch(connection, customer_id, at).await?;
-        lines::read(connection, customer_id).await?.into_cart(self.currency)
+    /// Takes lines of archived products out.
+    async fn forget_archived(&self, customer_id: UserId, at: Timestamp) -> Result<Cart, StoreError> {
+        let customers = [customer_id.uuid()].into();
+        self.pool
+            .transaction(async |connection| {
+                let mut carts = OpenCarts::lock(connection, &customers, &[].into()).await?;
+                carts.forget_archived(customer_id, at);
+                carts.write(connection).await?;
+                Ok::<_, Rollback<StoreError>>(carts.show(customer_id, self.currency, at)?)
+            })
+            .await
     }
 }
 
@@ -50,65 +97,52 @@ impl PgCarts {
 impl CartRepository for PgCarts {
     async fn get(&self, customer_id: UserId, at: Timestamp) -> Result<Cart, StoreError> {
         let read = {
-            let mut connection = self.pool.get().await?;
-            lines::read(&mut connection, customer_id).await.map_err(store_error)?
+            let connection = self.pool.get().await?;
+            stored::read(&connection, customer_id).await.map_err(store_error)?
         };
-        if !read.has_archived() {
-            return read.into_cart(self.currency).map_err(store_error);
+        if read.has_archived() {
+            return self.forget_archived(customer_id, at).await;
         }
-        let forget = async |connection: &mut AsyncPgConnection| -> Result<Cart, Rollback<StoreError>> {
-            self.open(connection, customer_id).await?;
-            Ok(self.close(connection, customer_id, at).await?)
-        };
-        self.pool.transaction(forget).await
+        read.into_cart(self.currency).map_err(store_error)
     }
 
     async fn add_item(&self, command: &AddCartItem) -> Result<Cart, AddCartItemError> {
-        let AddCartItem { customer_id, product_id, at, .. } = *command;
-        self.pool
-            .transaction(async |connection| {
-                self.open(connection, customer_id).await?;
-                let snapshot = lines::snapshot(connection, customer_id, product_id).await?;
-                let quantity = command.decide(&snapshot).map_err(Rollback::Refused)?;
-                lines::put(connection, customer_id, product_id, quantity, at).await?;
-                Ok(self.close(connection, customer_id, at).await?)
-            })
-            .await
+        self.additions.run(*command).await
     }
 
     async fn set_item(&self, command: &SetCartItem) -> Result<Cart, SetCartItemError> {
         let SetCartItem { customer_id, product_id, at, .. } = *command;
+        let (customers, wanted) = ([customer_id.uuid()].into(), [product_id.uuid()].into());
         self.pool
             .transaction(async |connection| {
-                self.open(connection, customer_id).await?;
-                let snapshot = lines::snapshot(connection, customer_id, product_id).await?;
+                let mut carts = OpenCarts::lock(connection, &customers, &wanted).await?;
+                let snapshot = carts.snapshot(customer_id, product_id)?.ok_or(diesel::NotFound)?;
                 let quantity = command.decide(&snapshot).map_err(Rollback::Refused)?;
-                lines::put(connection, customer_id, product_id, quantity, at).await?;
-                Ok(self.close(connection, customer_id, at).await?)
+                carts.put(customer_id, product_id, quantity, at);
+                carts.write(connection).await?;
+                Ok(carts.show(customer_id, self.currency, at)?)
             })
             .await
     }
 
     async fn remove_item(&self, command: &RemoveCartItem) -> Result<Cart, RemoveCartItemError> {
         let RemoveCartItem { customer_id, product_id, at } = *command;
+        let customers = [customer_id.uuid()].into();
         self.pool
             .transaction(async |connection| {
-                self.open(connection, customer_id).await?;
-                if lines::remove(connection, customer_id, product_id).await? == 0 {
+                let mut carts = OpenCarts::lock(connection, &customers, &[].into()).await?;
+                if !carts.remove(customer_id, product_id, at) {
                     return Err(Rollback::Refused(RemoveCartItemError::NotFound));
                 }
-                Ok(self.close(connection, customer_id, at).await?)
+                carts.write(connection).await?;
+                Ok(carts.show(customer_id, self.currency, at)?)
             })
             .await
     }
 
     async fn clear(&self, command: &ClearCart) -> Result<(), StoreError> {
         self.pool
-            .transaction(async |connection| {
-                lines::lock_customer(connection, command.customer_id).await?;
-                lines::clear(connection, command.customer_id).await?;
-                Ok(lines::touch(connection, command.customer_id, command.at).await?)
-            })
+            .transaction(async |connection| Ok(open_carts::clear(connection, command.customer_id, command.at).await?))
             .await
     }
 }

@@ -1,20 +1,25 @@
 //! Decisions about an order that is there: lock in the fixed order, load, let the command decide, save, commit.
 
+use std::sync::Arc;
+
 use diesel::QueryResult;
 use diesel_async::AsyncPgConnection;
 use domain::account::Role;
+use domain::clock::Ids;
 use domain::fraud::CustomerStanding;
 use domain::order::{
-    CancelOrder, CancelOrderError, ExpireOrder, Expiry, FulfilOrder, FulfilOrderError, Order, OrderChange,
-    RefundOrderMoney, RefundOrderMoneyError, StartPayment, StartPaymentError,
+    CancelOrder, CancelOrderError, ExpireOrder, Expiry, FulfilOrder, FulfilOrderError, Order, RefundOrderMoney,
+    RefundOrderMoneyError, StartPayment, StartPaymentError,
 };
 use domain::store::StoreError;
 
-use super::customer::{email_of, lock_customer, standing};
-use super::load::lock_order;
-use super::save::save;
-use super::stock::{LockedStock, give_back, lock_products_of};
+use super::customer::{Looks, email_of, lock_customers, standings};
+use super::load::{lock_order, lock_orders};
+use super::save::{Saved, save};
+use super::stock::{Moves, lock_products_of};
 use super::{PgOrders, claim};
+use crate::batch::BatchedWork;
+use crate::cached::column;
 use crate::error::damaged;
 use crate::idempotency::mark_effect;
 use crate::transaction::Rollback;
@@ -24,28 +29,16 @@ impl PgOrders {
         self.pool
             .transaction(async |connection| {
                 let standing = lock_canceller(connection, command).await?;
-                let stock = lock_products_of(connection, command.order_id).await?;
+                let stock = lock_products_of(connection, &[command.order_id]).await?;
                 let order = lock_order(connection, command.order_id).await?;
                 let order = order.ok_or(Rollback::Refused(CancelOrderError::NotFound))?;
                 let change = command.decide(order.clone(), &standing, self.ids.as_ref()).map_err(Rollback::Refused)?;
-                self.save_with_stock(connection, &order, &change, &stock).await?;
+                save(connection, &[Saved::change(&order, &change)], self.ids.as_ref()).await?;
+                let mut moves = Moves::on(stock, self.ids.as_ref());
+                moves.give_back(&change.order)?;
+                moves.write(connection).await?;
                 mark_effect(connection, command.claim.as_ref(), command.order_id).await?;
                 Ok(change.order)
-            })
-            .await
-    }
-
-    pub(super) async fn expire_order(&self, command: &ExpireOrder) -> Result<Expiry, StoreError> {
-        self.pool
-            .transaction(async |connection| {
-                let stock = lock_products_of(connection, command.order_id).await?;
-                let Some(order) = lock_order(connection, command.order_id).await? else { return Ok(Expiry::NotDue) };
-                let (expiry, change) = command.decide(order.clone()).map_err(damaged)?;
-                self.save_with_stock(connection, &order, &change, &stock).await?;
-                if expiry == Expiry::Waits {
-                    claim::shorten_lease(connection, command.order_id).await?;
-                }
-                Ok(expiry)
             })
             .await
     }
@@ -56,7 +49,7 @@ impl PgOrders {
                 let order = lock_order(connection, command.order_id).await?;
                 let order = order.ok_or(Rollback::Refused(FulfilOrderError::NotFound))?;
                 let change = command.decide(order.clone()).map_err(Rollback::Refused)?;
-                save(connection, &order, &change, self.ids.as_ref()).await?;
+                save(connection, &[Saved::change(&order, &change)], self.ids.as_ref()).await?;
                 Ok(change.order)
             })
             .await
@@ -68,7 +61,7 @@ impl PgOrders {
                 let order = lock_order(connection, command.order_id).await?;
                 let order = order.ok_or(Rollback::Refused(RefundOrderMoneyError::NotFound))?;
                 let change = command.decide(order.clone(), self.ids.as_ref()).map_err(Rollback::Refused)?;
-                save(connection, &order, &change, self.ids.as_ref()).await?;
+                save(connection, &[Saved::change(&order, &change)], self.ids.as_ref()).await?;
                 Ok(change.order)
             })
             .await
@@ -81,25 +74,59 @@ impl PgOrders {
                 let order = lock_order(connection, command.order_id).await?;
                 let order = order.ok_or(Rollback::Refused(StartPaymentError::NotFound))?;
                 let change = command.decide(order.clone(), &email).map_err(Rollback::Refused)?;
-                save(connection, &order, &change, self.ids.as_ref()).await?;
+                save(connection, &[Saved::change(&order, &change)], self.ids.as_ref()).await?;
                 mark_effect(connection, command.claim.as_ref(), command.order_id).await?;
                 Ok(change.order)
             })
             .await
     }
+}
 
-    async fn save_with_stock(
+/// Cancels orders for age. Which order a sweep comes to is up to the leases, so one may come twice.
+pub(super) struct Expiring {
+    pub ids: Arc<dyn Ids>,
+}
+
+impl BatchedWork for Expiring {
+    type Command = ExpireOrder;
+    type Done = Expiry;
+    type Refusal = StoreError;
+
+    const NAME: &'static str = "expire_order";
+    /// An order that was cancelled before is not due any more.
+    const REPEATABLE: bool = true;
+
+    async fn run(
         &self,
         connection: &mut AsyncPgConnection,
-        before: &Order,
-        change: &OrderChange,
-        stock: &[LockedStock],
-    ) -> QueryResult<()> {
-        save(connection, before, change, self.ids.as_ref()).await?;
-        if change.restock {
-            give_back(connection, &change.order, stock, self.ids.as_ref()).await?;
+        commands: &[ExpireOrder],
+        _again: bool,
+    ) -> QueryResult<Vec<Result<Expiry, StoreError>>> {
+        let ids = column(commands, |command| command.order_id);
+        let stock = lock_products_of(connection, &ids).await?;
+        let locked = lock_orders(connection, &column(&ids, |id| id.uuid())).await?;
+        let mut now = locked.clone();
+        let mut expiries = Vec::with_capacity(commands.len());
+        let mut changes = Vec::with_capacity(commands.len());
+        for command in commands {
+            let Some(order) = now.remove(&command.order_id) else {
+                // Not there, or decided already for another command of this batch.
+                expiries.push(Ok(Expiry::NotDue));
+                continue;
+            };
+            let (expiry, change) = command.decide(order).map_err(damaged)?;
+            expiries.push(Ok(expiry));
+            changes.push(change);
         }
-        Ok(())
+        let saved: Vec<_> = changes.iter().map(|change| Saved::change(&locked[&change.order.id], change)).collect();
+        save(connection, &saved, self.ids.as_ref()).await?;
+        let mut moves = Moves::on(stock, self.ids.as_ref());
+        changes.iter().filter(|change| change.restock).try_for_each(|change| moves.give_back(&change.order))?;
+        moves.write(connection).await?;
+        let waiting = commands.iter().zip(&expiries).filter(|(_, expiry)| matches!(expiry, Ok(Expiry::Waits)));
+        claim::shorten_leases(connection, &waiting.map(|(command, _)| command.order_id.uuid()).collect::<Vec<_>>())
+            .await?;
+        Ok(expiries)
     }
 }
 
@@ -108,8 +135,10 @@ async fn lock_canceller(connection: &AsyncPgConnection, command: &CancelOrder) -
     match command.role {
         Role::Admin => Ok(CustomerStanding::default()),
         Role::Customer => {
-            lock_customer(connection, command.actor_id).await?;
-            standing(connection, command.actor_id, command.at).await
+            let customer = command.actor_id.uuid();
+            lock_customers(connection, &[customer]).await?;
+            let mut standings = standings(connection, &Looks::from([(customer, command.at)])).await?;
+            Ok(standings.remove(&customer).unwrap_or_default())
         }
     }
 }

@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sql_types::{Double, Integer, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, Double, Integer, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use domain::clock::Timestamp;
 use domain::id::{OrderId, TaskId};
@@ -49,11 +49,15 @@ impl PgOrders {
     }
 }
 
-/// Lets an order that could not be decided be swept again soon, after others had their turn.
-pub(super) async fn shorten_lease(connection: &mut AsyncPgConnection, id: OrderId) -> QueryResult<()> {
-    let shorten = sql_query("UPDATE orders SET sweep_lease_until = now() + make_interval(secs => $2) WHERE id = $1")
-        .bind::<SqlUuid, _>(id.uuid())
-        .bind::<Double, _>(RETRY_SECONDS);
+/// Lets orders that could not be decided be swept again soon, after others had their turn.
+pub(super) async fn shorten_leases(connection: &mut AsyncPgConnection, ids: &[Uuid]) -> QueryResult<()> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let shorten =
+        sql_query("UPDATE orders SET sweep_lease_until = now() + make_interval(secs => $2) WHERE id = ANY($1)")
+            .bind::<Array<SqlUuid>, _>(ids)
+            .bind::<Double, _>(RETRY_SECONDS);
     cached(shorten).execute(connection).await?;
     Ok(())
 }

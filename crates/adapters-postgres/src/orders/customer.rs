@@ -1,6 +1,6 @@
-//! The customer's lock, and what the fraud rules look at under it.
+//! The customers' locks, and what the fraud rules look at under them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use chrono::TimeDelta;
 use diesel::prelude::*;
@@ -16,19 +16,26 @@ use uuid::Uuid;
 use crate::cached::cached;
 use crate::schema::users;
 
-/// Locks a customer, so that what is counted of them stays true until the transaction ends; gives their e-mail, and
-/// when they registered.
-pub(super) async fn lock_customer(
+/// A customer under lock.
+#[derive(Debug, Queryable)]
+pub(super) struct LockedCustomer {
+    pub id: Uuid,
+    pub email: String,
+    pub created_at: Timestamp,
+}
+
+/// Locks customers, by id, so that what is counted of them stays true until the transaction ends.
+pub(super) async fn lock_customers(
     mut connection: &AsyncPgConnection,
-    id: UserId,
-) -> QueryResult<Option<(String, Timestamp)>> {
+    ids: &[Uuid],
+) -> QueryResult<Vec<LockedCustomer>> {
     users::table
-        .filter(users::id.eq(id.uuid()))
-        .select((users::email, users::created_at))
+        .filter(users::id.eq_any(ids))
+        .order(users::id)
+        .select((users::id, users::email, users::created_at))
         .for_no_key_update()
-        .first(&mut connection)
+        .load(&mut connection)
         .await
-        .optional()
 }
 
 /// A customer's e-mail, without a lock.
@@ -36,8 +43,13 @@ pub(super) async fn email_of(mut connection: &AsyncPgConnection, id: UserId) -> 
     users::table.filter(users::id.eq(id.uuid())).select(users::email).first(&mut connection).await.optional()
 }
 
+/// Whom the fraud rules look at, and the moment that ends their day.
+pub(super) type Looks = BTreeMap<Uuid, Timestamp>;
+
 #[derive(QueryableByName)]
 struct StandingRow {
+    #[diesel(sql_type = SqlUuid)]
+    customer_id: Uuid,
     #[diesel(sql_type = BigInt)]
     pending_orders: i64,
     #[diesel(sql_type = BigInt)]
@@ -46,55 +58,75 @@ struct StandingRow {
     daily_expiries: i64,
 }
 
-/// Counts what the fraud rules look at. Only true while the customer is locked.
-pub(super) async fn standing(
+/// Counts what the fraud rules look at. Only true while the customers are locked.
+pub(super) async fn standings(
     mut connection: &AsyncPgConnection,
-    id: UserId,
-    now: Timestamp,
-) -> QueryResult<CustomerStanding> {
+    looks: &Looks,
+) -> QueryResult<HashMap<Uuid, CustomerStanding>> {
+    let (ids, since) = columns(looks);
     let count = sql_query(
-        "SELECT \
-         (SELECT count(*) FROM orders WHERE customer_id = $1 AND status = 'PENDING') AS pending_orders, \
-         (SELECT count(*) FROM orders WHERE customer_id = $1 AND status = 'CANCELLED' AND cancelled_at > $2 \
-           AND cancelled_by = 'CUSTOMER') AS daily_cancellations, \
-         (SELECT count(*) FROM orders WHERE customer_id = $1 AND status = 'CANCELLED' AND cancelled_at > $2 \
-           AND cancelled_by = 'SYSTEM') AS daily_expiries",
+        "SELECT look.customer_id, \
+         (SELECT count(*) FROM orders WHERE orders.customer_id = look.customer_id AND status = 'PENDING') \
+           AS pending_orders, \
+         (SELECT count(*) FROM orders WHERE orders.customer_id = look.customer_id AND status = 'CANCELLED' \
+           AND cancelled_at > look.since AND cancelled_by = 'CUSTOMER') AS daily_cancellations, \
+         (SELECT count(*) FROM orders WHERE orders.customer_id = look.customer_id AND status = 'CANCELLED' \
+           AND cancelled_at > look.since AND cancelled_by = 'SYSTEM') AS daily_expiries \
+         FROM unnest($1, $2) AS look (customer_id, since)",
     )
-    .bind::<SqlUuid, _>(id.uuid())
-    .bind::<Timestamptz, _>(now - TimeDelta::hours(24));
-    let row: StandingRow = cached(count).get_result(&mut connection).await?;
+    .bind::<Array<SqlUuid>, _>(ids)
+    .bind::<Array<Timestamptz>, _>(since);
+    let rows: Vec<StandingRow> = cached(count).load(&mut connection).await?;
     let count = |count: i64| u32::try_from(count).unwrap_or(u32::MAX);
-    Ok(CustomerStanding {
-        pending_orders: count(row.pending_orders),
-        daily_cancellations: count(row.daily_cancellations),
-        daily_expiries: count(row.daily_expiries),
-    })
+    let standing = |row: StandingRow| {
+        let standing = CustomerStanding {
+            pending_orders: count(row.pending_orders),
+            daily_cancellations: count(row.daily_cancellations),
+            daily_expiries: count(row.daily_expiries),
+        };
+        (row.customer_id, standing)
+    };
+    Ok(rows.into_iter().map(standing).collect())
+}
+
+/// The customers, and when the day of each began.
+fn columns(looks: &Looks) -> (Vec<Uuid>, Vec<Timestamp>) {
+    looks.iter().map(|(customer, now)| (*customer, *now - TimeDelta::hours(24))).unzip()
 }
 
 #[derive(QueryableByName)]
 struct UnitsRow {
+    #[diesel(sql_type = SqlUuid)]
+    customer_id: Uuid,
     #[diesel(sql_type = SqlUuid)]
     product_id: Uuid,
     #[diesel(sql_type = BigInt)]
     units: i64,
 }
 
-/// Counts the units of these products in the customer's orders of the last 24 hours that stand. Only true while the
-/// customer is locked.
+/// Counts the units of these products in the customers' orders of the last 24 hours that stand. Only true while the
+/// customers are locked.
 pub(super) async fn recent_units(
     mut connection: &AsyncPgConnection,
-    id: UserId,
+    looks: &Looks,
     products: &[Uuid],
-    now: Timestamp,
-) -> QueryResult<BTreeMap<ProductId, u64>> {
+) -> QueryResult<HashMap<Uuid, BTreeMap<ProductId, u64>>> {
+    let (ids, since) = columns(looks);
     let count = sql_query(
-        "SELECT product_id, sum(quantity) AS units FROM orders JOIN order_lines ON order_lines.order_id = orders.id \
-         WHERE customer_id = $1 AND created_at > $2 AND status <> 'CANCELLED' AND product_id = ANY($3) \
-         GROUP BY product_id",
+        "SELECT orders.customer_id, product_id, sum(quantity) AS units \
+         FROM unnest($1, $2) AS look (customer_id, since) \
+         JOIN orders ON orders.customer_id = look.customer_id AND orders.created_at > look.since \
+         JOIN order_lines ON order_lines.order_id = orders.id \
+         WHERE status <> 'CANCELLED' AND product_id = ANY($3) GROUP BY orders.customer_id, product_id",
     )
-    .bind::<SqlUuid, _>(id.uuid())
-    .bind::<Timestamptz, _>(now - TimeDelta::hours(24))
+    .bind::<Array<SqlUuid>, _>(ids)
+    .bind::<Array<Timestamptz>, _>(since)
     .bind::<Array<SqlUuid>, _>(products);
     let rows: Vec<UnitsRow> = cached(count).load(&mut connection).await?;
-    Ok(rows.into_iter().map(|row| (row.product_id.into(), row.units.max(0).cast_unsigned())).collect())
+    let mut units: HashMap<Uuid, BTreeMap<ProductId, u64>> = HashMap::new();
+    for row in rows {
+        let of_customer = units.entry(row.customer_id).or_default();
+        of_customer.insert(row.product_id.into(), row.units.max(0).cast_unsigned());
+    }
+    Ok(units)
 }

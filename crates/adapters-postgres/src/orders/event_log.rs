@@ -15,7 +15,7 @@ use domain::store::StoreError;
 use uuid::Uuid;
 
 use super::PgOrders;
-use super::events::{Fate, ReceiveError, contradiction, fate_of, lock_receipt};
+use super::events::{Fate, News, ReceiveError, contradiction, fate_of, lock_receipts};
 use crate::error::{damaged, store_error};
 use crate::schema::provider_events;
 use crate::transaction::Rollback;
@@ -117,17 +117,17 @@ impl PgOrders {
         let payload = provider_events::table.find(id.uuid()).select(provider_events::payload);
         let payload: Option<String> = payload.first(connection).await.optional()?;
         let payload = payload.ok_or(Rollback::Refused(ReplayFailed::Refused(ReplayEventError::NotFound)))?;
-        let content = self.events.translate(&payload).map(|event| event.content);
+        let content = self.teller.events.translate(&payload).map(|event| event.content);
         let intent = content.as_ref().ok().and_then(|content| content.intent());
-        lock_receipt(connection, intent).await?;
+        lock_receipts(connection, intent.into_iter()).await?;
         lock_failed(connection, id).await?;
         let fate = match &content {
             Ok(content) => fate_of(connection, content).await?,
             Err(rejected) => Fate::failed(rejected.to_string()),
         };
         let news = content.as_ref().ok().and_then(ProviderNews::of);
-        if let (Some(order_id), Some(news)) = (fate.order_id, news) {
-            let heard = self.tell(connection, order_id, &news, hearing).await;
+        if let (Some(order_id), Some(told)) = (fate.order_id, news) {
+            let heard = self.teller.tell(connection, &[News { order_id, told, hearing }]).await;
             heard.map_err(contradiction).map_err(|rollback| match rollback {
                 Rollback::Refused(ReceiveError::Contradiction(reason)) => {
                     Rollback::Refused(ReplayFailed::Contradiction(reason))

@@ -14,14 +14,30 @@ use uuid::Uuid;
 use super::rows::{AttemptRow, HistoryRow, LineRow, OrderRow, ReceiptRow, RefundRequestRow, RefundRow};
 use crate::schema::{checkout_attempts, order_history, order_lines, orders, receipts, refund_requests, refunds};
 
-/// Loads one order under lock: no other writer until the transaction ends, while foreign-key checks go on.
+/// Loads orders under lock, which they take by id: no other writer until the transaction ends, while foreign-key
+/// checks go on.
 ///
-/// The lock is waited for before anything else is sent. Pipelined behind it, a statement that is prepared already
+/// The locks are waited for before anything else is sent. Pipelined behind them, a statement that is prepared already
 /// would overtake a lock that is not, and read what another writer is about to change.
-pub(super) async fn lock_order(mut connection: &AsyncPgConnection, id: OrderId) -> QueryResult<Option<Order>> {
-    let lock = orders::table.find(id.uuid()).select(OrderRow::as_select()).for_no_key_update();
-    let Some(order) = lock.first(&mut connection).await.optional()? else { return Ok(None) };
-    Ok(complete(connection, vec![order]).await?.pop())
+pub(super) async fn lock_orders(
+    mut connection: &AsyncPgConnection,
+    ids: &[Uuid],
+) -> QueryResult<HashMap<OrderId, Order>> {
+    let lock = orders::table
+        .filter(orders::id.eq_any(ids))
+        .order(orders::id)
+        .select(OrderRow::as_select())
+        .for_no_key_update();
+    let locked = lock.load(&mut connection).await?;
+    if locked.is_empty() {
+        return Ok(HashMap::new());
+    }
+    Ok(complete(connection, locked).await?.into_iter().map(|order| (order.id, order)).collect())
+}
+
+/// Loads one order under lock.
+pub(super) async fn lock_order(connection: &AsyncPgConnection, id: OrderId) -> QueryResult<Option<Order>> {
+    Ok(lock_orders(connection, &[id.uuid()]).await?.remove(&id))
 }
 
 /// Loads orders by id, in no particular order, without locks.

@@ -30,14 +30,24 @@ use domain::page::{Page, PageLimit};
 use domain::payment::{EventReader, ProviderEvent};
 use domain::store::StoreError;
 
+use self::change::Expiring;
+use self::events::{Hearings, News, Receiving, Teller};
+use self::place::Placing;
+use crate::batch::Lane;
 use crate::pool::PgPool;
 
 /// Keeps orders in PostgreSQL.
+///
+/// What comes often and at once shares transactions (see [`crate::batch`]); the rest has one each.
 #[derive(Clone)]
 pub struct PgOrders {
     pool: PgPool,
     ids: Arc<dyn Ids>,
-    events: Arc<dyn EventReader>,
+    teller: Teller,
+    placing: Lane<Placing>,
+    expiring: Lane<Expiring>,
+    hearings: Lane<Hearings>,
+    receiving: Lane<Receiving>,
 }
 
 impl PgOrders {
@@ -45,14 +55,23 @@ impl PgOrders {
     /// waited for their receipt.
     #[must_use]
     pub fn new(pool: PgPool, ids: Arc<dyn Ids>, events: Arc<dyn EventReader>) -> Self {
-        Self { pool, ids, events }
+        let teller = Teller { ids: Arc::clone(&ids), events };
+        Self {
+            placing: Lane::open(pool.clone(), Placing { ids: Arc::clone(&ids) }),
+            expiring: Lane::open(pool.clone(), Expiring { ids: Arc::clone(&ids) }),
+            hearings: Lane::open(pool.clone(), Hearings { teller: teller.clone() }),
+            receiving: Lane::open(pool.clone(), Receiving { teller: teller.clone() }),
+            pool,
+            ids,
+            teller,
+        }
     }
 }
 
 #[async_trait]
 impl OrderRepository for PgOrders {
     async fn place(&self, command: &PlaceOrder) -> Result<Order, PlaceOrderError> {
-        self.place_order(command).await
+        self.placing.run(command.clone()).await
     }
 
     async fn start_payment(&self, command: &StartPayment) -> Result<Order, StartPaymentError> {
@@ -72,7 +91,7 @@ impl OrderRepository for PgOrders {
     }
 
     async fn expire(&self, command: &ExpireOrder) -> Result<Expiry, StoreError> {
-        self.expire_order(command).await
+        self.expiring.run(command.clone()).await
     }
 
     async fn hear(
@@ -81,12 +100,7 @@ impl OrderRepository for PgOrders {
         news: &ProviderNews,
         hearing: Hearing,
     ) -> Result<Option<Order>, StoreError> {
-        self.pool
-            .transaction(async |connection| {
-                events::lock_receipt(connection, news.intent()).await?;
-                Ok(self.tell(connection, order_id, news, hearing).await?)
-            })
-            .await
+        self.hearings.run(News { order_id, told: news.clone(), hearing }).await
     }
 
     async fn receive(&self, event: &ProviderEvent, hearing: Hearing) -> Result<EventOutcome, StoreError> {

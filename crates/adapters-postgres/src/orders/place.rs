@@ -1,80 +1,175 @@
-//! Placing an order in one transaction: lock customer, cart and products in this order, decide, write, commit.
+//! Placing orders, several in one transaction: lock customers, carts and products in this order, decide one after the
+//! other, write, commit.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
-use diesel::QueryResult;
 use diesel::prelude::*;
+use diesel::sql_types::{Array, Timestamptz, Uuid as SqlUuid};
+use diesel::{QueryResult, sql_query};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use domain::clock::Ids;
-use domain::id::UserId;
+use domain::id::{OrderId, ProductId};
+use domain::idempotency::ClaimLost;
 use domain::money::{Currency, Money, Price};
-use domain::order::{CartProduct, Order, PlaceOrder, PlaceOrderError, PlaceSnapshot};
+use domain::order::{Buyer, Order, PlaceBatch, PlaceOrder, PlaceOrderError, ProductInCart};
 use domain::quantity::Quantity;
 use tokio::try_join;
 use uuid::Uuid;
 
-use super::customer::{lock_customer, recent_units, standing};
-use super::{PgOrders, save, stock};
-use crate::cached::cached;
+use super::customer::{Looks, lock_customers, recent_units, standings};
+use super::load::load;
+use super::save;
+use super::stock::{LockedStock, Moves};
+use crate::batch::BatchedWork;
+use crate::cached::{cached, column};
 use crate::error::damaged;
-use crate::idempotency::mark_effect;
-use crate::schema::{cart_items, carts, products};
-use crate::transaction::Rollback;
+use crate::idempotency::{Effect, lock_claims, mark_effects};
+use crate::schema::{cart_items, products};
 
-impl PgOrders {
-    pub(super) async fn place_order(&self, command: &PlaceOrder) -> Result<Order, PlaceOrderError> {
-        self.pool
-            .transaction(async |connection| {
-                let snapshot = lock_snapshot(connection, command).await?;
-                let order = command.decide(&snapshot).map_err(Rollback::Refused)?;
-                let on_hand: Vec<(Uuid, i64)> =
-                    snapshot.cart.iter().map(|line| (line.product_id.uuid(), line.stock.cast_signed())).collect();
-                write(connection, &order, &on_hand, self.ids.as_ref()).await?;
-                mark_effect(connection, command.claim.as_ref(), order.id).await?;
-                Ok(order)
-            })
-            .await
+/// Places orders.
+pub(super) struct Placing {
+    pub ids: Arc<dyn Ids>,
+}
+
+impl BatchedWork for Placing {
+    type Command = PlaceOrder;
+    type Done = Order;
+    type Refusal = PlaceOrderError;
+
+    const NAME: &'static str = "place_order";
+    /// The ids are in the commands: what was committed is found under them.
+    const REPEATABLE: bool = true;
+
+    async fn run(
+        &self,
+        connection: &mut AsyncPgConnection,
+        commands: &[PlaceOrder],
+        again: bool,
+    ) -> QueryResult<Vec<Result<Order, PlaceOrderError>>> {
+        let connection: &AsyncPgConnection = connection;
+        let looks = looks(commands);
+        let mut batch = lock_buyers(connection, &looks).await?;
+        // Whoever placed them before held the same customers' locks, and has ended.
+        let mut placed = if again { placed_before(connection, commands).await? } else { HashMap::new() };
+        let stock = lock_products(connection, &mut batch, commands).await?;
+        count_recent_units(connection, &mut batch, commands, &looks).await?;
+        let standing_claims =
+            lock_claims(connection, commands.iter().filter_map(|command| command.claim.as_ref())).await?;
+        let mut new = Vec::with_capacity(commands.len());
+        let outcomes = commands.iter().map(|command| {
+            if let Some(order) = placed.remove(&command.id) {
+                return Ok(order);
+            }
+            if !standing_claims.stands(command.claim.as_ref()) {
+                return Err(ClaimLost.into());
+            }
+            let order = batch.decide(command)?;
+            new.push(order.clone());
+            Ok(order)
+        });
+        let outcomes = outcomes.collect();
+        self.write(connection, commands, &new, stock).await?;
+        Ok(outcomes)
     }
 }
 
-/// Takes the locks and loads what the decision looks at. The customer's lock is waited for before anything else is
-/// sent, so that the counts are taken, and the cart is read, under it.
-async fn lock_snapshot(connection: &AsyncPgConnection, command: &PlaceOrder) -> QueryResult<PlaceSnapshot> {
-    let customer = command.customer_id;
-    let locked = lock_customer(connection, customer).await?;
-    let (customer_email, customer_since) = locked.ok_or_else(|| damaged("an order's customer is gone"))?;
-    let (standing, lines) = try_join!(standing(connection, customer, command.at), lock_cart(connection, customer))?;
-    let cart = lock_products(connection, &lines, command.policy.min_total.currency()).await?;
-    let recent_units = match command.policy.fraud.max_units_per_product {
-        Some(_) => {
-            let products: Vec<Uuid> = lines.iter().map(|(product, _)| *product).collect();
-            recent_units(connection, customer, &products, command.at).await?
+impl Placing {
+    /// Writes the orders first, which the other rows refer to, and then everything else in one round trip.
+    async fn write(
+        &self,
+        connection: &AsyncPgConnection,
+        commands: &[PlaceOrder],
+        orders: &[Order],
+        stock: LockedStock,
+    ) -> QueryResult<()> {
+        if orders.is_empty() {
+            return Ok(());
         }
-        None => BTreeMap::new(),
-    };
-    Ok(PlaceSnapshot { standing, customer_email, customer_since, recent_units, cart })
+        let mut moves = Moves::on(stock, self.ids.as_ref());
+        orders.iter().try_for_each(|order| moves.take(order))?;
+        let placed: HashSet<OrderId> = orders.iter().map(|order| order.id).collect();
+        let effects = commands.iter().filter(|command| placed.contains(&command.id));
+        let effects =
+            effects.filter_map(|command| Some(Effect { claim: command.claim.as_ref()?, order_id: command.id }));
+        save::insert_orders(connection, orders).await?;
+        try_join!(
+            save::insert_parts(connection, orders),
+            moves.write(connection),
+            empty_carts(connection, orders),
+            mark_effects(connection, effects.collect()),
+        )?;
+        Ok(())
+    }
 }
 
-async fn lock_cart(mut connection: &AsyncPgConnection, customer: UserId) -> QueryResult<Vec<(Uuid, i32)>> {
+/// Whom the fraud rules look at. Of several orders of one customer, the earliest has the day that began first, so
+/// nothing is left uncounted.
+fn looks(commands: &[PlaceOrder]) -> Looks {
+    let mut looks = Looks::new();
+    for command in commands {
+        let now = looks.entry(command.customer_id.uuid()).or_insert(command.at);
+        *now = command.at.min(*now);
+    }
+    looks
+}
+
+/// Locks the customers and then their carts, and counts what the fraud rules look at. The customers' locks are waited
+/// for before anything else is sent, so that the counts are taken, and the carts are read, under them.
+async fn lock_buyers(connection: &AsyncPgConnection, looks: &Looks) -> QueryResult<PlaceBatch> {
+    let ids: Vec<Uuid> = looks.keys().copied().collect();
+    let locked = lock_customers(connection, &ids).await?;
+    let (mut standings, carts) = try_join!(standings(connection, looks), lock_carts(connection, &ids))?;
+    let mut batch = PlaceBatch::default();
+    for customer in locked {
+        let buyer = Buyer {
+            email: customer.email,
+            since: customer.created_at,
+            standing: standings.remove(&customer.id).unwrap_or_default(),
+            recent_units: BTreeMap::new(),
+            cart: Vec::new(),
+        };
+        batch.buyers.insert(customer.id.into(), buyer);
+    }
+    for (customer, product, quantity) in carts {
+        if let Some(buyer) = batch.buyers.get_mut(&customer.into()) {
+            buyer.cart.push((product.into(), Quantity::new(quantity.into()).map_err(damaged)?));
+        }
+    }
+    Ok(batch)
+}
+
+async fn lock_carts(mut connection: &AsyncPgConnection, customers: &[Uuid]) -> QueryResult<Vec<(Uuid, Uuid, i32)>> {
     cart_items::table
-        .filter(cart_items::user_id.eq(customer.uuid()))
-        .order((cart_items::added_at, cart_items::product_id))
-        .select((cart_items::product_id, cart_items::quantity))
+        .filter(cart_items::user_id.eq_any(customers))
+        .order((cart_items::user_id, cart_items::added_at, cart_items::product_id))
+        .select((cart_items::user_id, cart_items::product_id, cart_items::quantity))
         .for_update()
         .load(&mut connection)
         .await
 }
 
-/// Locks the products of a cart, by id, so that two carts never deadlock. `FOR NO KEY UPDATE` excludes the same
-/// writers as `FOR UPDATE` but not the foreign-key checks of other transactions.
+/// The orders of these commands that are there, with the answers that they had.
+async fn placed_before(
+    connection: &AsyncPgConnection,
+    commands: &[PlaceOrder],
+) -> QueryResult<HashMap<OrderId, Order>> {
+    let placed = load(connection, &column(commands, |command| command.id.uuid())).await?;
+    Ok(placed.into_iter().map(|order| (order.id, order)).collect())
+}
+
+/// Locks the products of all carts, by id, so that no two transactions ever deadlock, and gives what they hold.
+/// `FOR NO KEY UPDATE` excludes the same writers as `FOR UPDATE` but not the foreign-key checks of other transactions.
 async fn lock_products(
     mut connection: &AsyncPgConnection,
-    lines: &[(Uuid, i32)],
-    currency: Currency,
-) -> QueryResult<Vec<CartProduct>> {
-    let ids: Vec<Uuid> = lines.iter().map(|(product, _)| *product).collect();
+    batch: &mut PlaceBatch,
+    commands: &[PlaceOrder],
+) -> QueryResult<LockedStock> {
+    let Some(first) = commands.first() else { return Ok(LockedStock::new()) };
+    let lines = batch.buyers.values().flat_map(|buyer| buyer.cart.iter());
+    let wanted: BTreeSet<Uuid> = lines.map(|(product, _)| product.uuid()).collect();
     let rows: Vec<(Uuid, String, i64, i64, bool)> = products::table
-        .filter(products::id.eq_any(ids))
+        .filter(products::id.eq_any(wanted))
         .order(products::id)
         .select((
             products::id,
@@ -86,43 +181,49 @@ async fn lock_products(
         .for_no_key_update()
         .load(&mut connection)
         .await?;
-    let mut locked: HashMap<Uuid, _> = rows.into_iter().map(|row| (row.0, row)).collect();
-    let line = |(product, quantity): &(Uuid, i32)| {
-        let (id, name, price_minor, stock, archived) =
-            locked.remove(product).ok_or_else(|| damaged("a product in a cart is gone"))?;
-        Ok(CartProduct {
-            product_id: id.into(),
-            name,
-            price: Price::new(Money::from_minor(price_minor, currency)).map_err(damaged)?,
-            stock: stock.max(0).cast_unsigned(),
-            archived,
-            quantity: Quantity::new((*quantity).into()).map_err(damaged)?,
-        })
-    };
-    lines.iter().map(line).collect()
+    let stock = rows.iter().map(|(id, _, _, stock, _)| (*id, *stock)).collect();
+    let currency = first.policy.min_total.currency();
+    batch.products = rows.into_iter().map(|row| product_in_cart(row, currency)).collect::<QueryResult<_>>()?;
+    Ok(stock)
 }
 
-/// Writes the order first, which the other rows refer to, and then everything else in one round trip.
-async fn write(
+/// Counts units for the optional fraud rule, if any of the orders is under it.
+async fn count_recent_units(
     connection: &AsyncPgConnection,
-    order: &Order,
-    on_hand: &[(Uuid, i64)],
-    ids: &dyn Ids,
+    batch: &mut PlaceBatch,
+    commands: &[PlaceOrder],
+    looks: &Looks,
 ) -> QueryResult<()> {
-    save::insert_order(connection, order).await?;
-    try_join!(
-        save::insert_parts(connection, order),
-        stock::take(connection, order, on_hand, ids),
-        empty_cart(connection, order),
-    )?;
+    if commands.iter().all(|command| command.policy.fraud.max_units_per_product.is_none()) {
+        return Ok(());
+    }
+    let products: Vec<Uuid> = batch.products.keys().map(|product| product.uuid()).collect();
+    for (customer, units) in recent_units(connection, looks, &products).await? {
+        if let Some(buyer) = batch.buyers.get_mut(&customer.into()) {
+            buyer.recent_units = units;
+        }
+    }
     Ok(())
 }
 
-async fn empty_cart(connection: &AsyncPgConnection, order: &Order) -> QueryResult<()> {
-    let customer = order.customer_id.uuid();
-    let delete = diesel::delete(cart_items::table.filter(cart_items::user_id.eq(customer)));
-    let update =
-        diesel::update(carts::table.filter(carts::user_id.eq(customer))).set(carts::updated_at.eq(order.created_at));
+fn product_in_cart(
+    (id, name, price_minor, stock, archived): (Uuid, String, i64, i64, bool),
+    currency: Currency,
+) -> QueryResult<(ProductId, ProductInCart)> {
+    let price = Price::new(Money::from_minor(price_minor, currency)).map_err(damaged)?;
+    Ok((id.into(), ProductInCart { name, price, stock: stock.max(0).cast_unsigned(), archived }))
+}
+
+async fn empty_carts(connection: &AsyncPgConnection, orders: &[Order]) -> QueryResult<()> {
+    let ordered: HashMap<Uuid, _> = orders.iter().map(|order| (order.customer_id.uuid(), order.created_at)).collect();
+    let (customers, at): (Vec<Uuid>, Vec<_>) = ordered.into_iter().unzip();
+    let delete = diesel::delete(cart_items::table.filter(cart_items::user_id.eq_any(customers.clone())));
+    let update = sql_query(
+        "UPDATE carts SET updated_at = ordered.at FROM unnest($1, $2) AS ordered (user_id, at) \
+         WHERE carts.user_id = ordered.user_id",
+    )
+    .bind::<Array<SqlUuid>, _>(customers)
+    .bind::<Array<Timestamptz>, _>(at);
     let (mut c1, mut c2) = (connection, connection);
     try_join!(cached(delete).execute(&mut c1), cached(update).execute(&mut c2))?;
     Ok(())

@@ -27,8 +27,8 @@ fn unknown(column: &str, value: &str) -> Error {
     damaged(format!("{column} holds {value:?}"))
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, Insertable, AsChangeset)]
-#[diesel(table_name = orders, treat_none_as_null = true)]
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
+#[diesel(table_name = orders)]
 pub(super) struct OrderRow {
     pub id: Uuid,
     pub customer_id: Uuid,
@@ -173,17 +173,17 @@ impl LineRow {
     }
 }
 
-#[derive(Debug, Queryable, Selectable, Insertable)]
+#[derive(Debug, Queryable, Selectable)]
 #[diesel(table_name = order_history)]
 pub(super) struct HistoryRow {
     pub order_id: Uuid,
-    position: i16,
-    from_status: Option<String>,
-    to_status: String,
-    at: DateTime<Utc>,
-    by: String,
-    actor_id: Option<Uuid>,
-    reason: Option<String>,
+    pub position: i16,
+    pub from_status: Option<String>,
+    pub to_status: String,
+    pub at: DateTime<Utc>,
+    pub by: String,
+    pub actor_id: Option<Uuid>,
+    pub reason: Option<String>,
 }
 
 impl HistoryRow {
@@ -213,30 +213,29 @@ impl HistoryRow {
     }
 }
 
-#[derive(Debug, Queryable, Selectable, Insertable, AsChangeset)]
-#[diesel(table_name = checkout_attempts, treat_none_as_null = true)]
+#[derive(Debug, Queryable, Selectable)]
+#[diesel(table_name = checkout_attempts)]
 pub(super) struct AttemptRow {
     pub id: Uuid,
     pub order_id: Uuid,
-    position: i16,
-    request: Option<serde_json::Value>,
-    state: String,
-    session_id: Option<String>,
-    session_url: Option<String>,
-    session_expires_at: Option<DateTime<Utc>>,
-    waits_until: Option<DateTime<Utc>>,
-    ending: Option<String>,
-    created_at: DateTime<Utc>,
+    pub position: i16,
+    pub request: Option<StoredRequest>,
+    pub state: String,
+    pub session_id: Option<String>,
+    pub session_url: Option<String>,
+    pub session_expires_at: Option<DateTime<Utc>>,
+    pub waits_until: Option<DateTime<Utc>>,
+    pub ending: Option<String>,
+    pub created_at: DateTime<Utc>,
 }
 
 impl AttemptRow {
-    pub(super) fn of(order: &Order, index: usize, attempt: &Attempt) -> Result<Self, Error> {
-        let request = attempt.request.as_ref().map(|request| serde_json::to_value(StoredRequest::of(request)));
+    pub(super) fn of(order: &Order, index: usize, attempt: &Attempt) -> Self {
         let mut row = Self {
             id: attempt.id.uuid(),
             order_id: order.id.uuid(),
             position: position(index),
-            request: request.transpose().map_err(|error| Error::SerializationError(Box::new(error)))?,
+            request: attempt.request.as_ref().map(StoredRequest::of),
             state: String::new(),
             session_id: attempt.session_id().map(ToString::to_string),
             session_url: None,
@@ -262,7 +261,7 @@ impl AttemptRow {
             }
         }
         .into();
-        Ok(row)
+        row
     }
 
     pub(super) fn into_attempt(self) -> Result<Attempt, Error> {
@@ -287,7 +286,7 @@ impl AttemptRow {
             other => return Err(unknown("checkout_attempts.state", other)),
         };
         let id = AttemptId::from(self.id);
-        let request = self.request.map(|json| StoredRequest::read(json, id, self.order_id)).transpose()?;
+        let request = self.request.map(|stored| stored.into_request(id, self.order_id)).transpose()?;
         Ok(Attempt { id, request, state, created_at: self.created_at })
     }
 }
@@ -303,17 +302,17 @@ const fn ending_word(ending: Ending) -> &'static str {
     }
 }
 
-#[derive(Debug, Queryable, Selectable, Insertable, AsChangeset)]
+#[derive(Debug, Queryable, Selectable)]
 #[diesel(table_name = receipts)]
 pub(super) struct ReceiptRow {
     pub intent: String,
     pub order_id: Uuid,
-    position: i16,
-    amount_minor: i64,
-    currency: String,
-    kind: String,
-    received_at: DateTime<Utc>,
-    charge_refunded_minor: i64,
+    pub position: i16,
+    pub amount_minor: i64,
+    pub currency: String,
+    pub kind: String,
+    pub received_at: DateTime<Utc>,
+    pub charge_refunded_minor: i64,
 }
 
 const KINDS: [ReceiptKind; 4] = [
@@ -360,14 +359,14 @@ impl ReceiptRow {
     }
 }
 
-#[derive(Debug, Queryable, Selectable, Insertable, AsChangeset)]
+#[derive(Debug, Queryable, Selectable)]
 #[diesel(table_name = refunds)]
 pub(super) struct RefundRow {
-    id: String,
+    pub id: String,
     pub intent: String,
-    position: i16,
-    amount_minor: i64,
-    status: String,
+    pub position: i16,
+    pub amount_minor: i64,
+    pub status: String,
 }
 
 impl RefundRow {
@@ -390,14 +389,14 @@ impl RefundRow {
     }
 }
 
-#[derive(Debug, Queryable, Selectable, Insertable, AsChangeset)]
+#[derive(Debug, Queryable, Selectable)]
 #[diesel(table_name = refund_requests)]
 pub(super) struct RefundRequestRow {
-    id: Uuid,
+    pub id: Uuid,
     pub intent: String,
-    position: i16,
-    amount_minor: i64,
-    outcome: String,
+    pub position: i16,
+    pub amount_minor: i64,
+    pub outcome: String,
 }
 
 const OUTCOMES: [RefundOutcome; 3] = [RefundOutcome::Open, RefundOutcome::Answered, RefundOutcome::Refused];

@@ -1,183 +1,382 @@
-//! Writes what a decision changed: only the rows that differ from what was loaded under lock.
+//! Writes what decisions changed: only the rows that differ from what was loaded under lock, and of all orders of a
+//! transaction at once, a statement per table.
 
-use diesel::prelude::*;
 use diesel::result::Error;
-use diesel::sql_types::{Array, BigInt, Integer, SmallInt, Text, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Integer, Jsonb, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid};
 use diesel::{QueryResult, sql_query};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use domain::clock::Ids;
 use domain::id::TaskId;
 use domain::order::{Errand, Order, OrderChange};
-use domain::payment::Receipt;
 use tokio::try_join;
 use uuid::Uuid;
 
+use super::request::StoredRequest;
 use super::rows::{AttemptRow, HistoryRow, OrderRow, ReceiptRow, RefundRequestRow, RefundRow, position};
-use crate::cached::cached;
+use crate::cached::{cached, column};
 use crate::error::damaged;
-use crate::schema::{checkout_attempts, order_history, orders, receipts, refund_requests, refunds};
 
-/// Writes a new order's own row.
-pub(super) async fn insert_order(mut connection: &AsyncPgConnection, order: &Order) -> QueryResult<()> {
-    cached(diesel::insert_into(orders::table).values(OrderRow::of(order))).execute(&mut connection).await?;
-    Ok(())
+/// What a decision made of an order that is locked.
+#[derive(Debug)]
+pub(super) struct Saved<'a> {
+    pub before: &'a Order,
+    pub after: &'a Order,
+    pub errands: &'a [Errand],
 }
 
-/// Writes everything else of a new order, in one round trip.
-pub(super) async fn insert_parts(connection: &AsyncPgConnection, order: &Order) -> QueryResult<()> {
-    try_join!(
-        insert_lines(connection, order),
-        insert_history(connection, order, 0),
-        save_attempts(connection, &[], order),
-    )?;
-    Ok(())
+impl<'a> Saved<'a> {
+    pub(super) fn change(before: &'a Order, change: &'a OrderChange) -> Self {
+        Self { before, after: &change.order, errands: &change.errands }
+    }
 }
 
-async fn insert_lines(mut connection: &AsyncPgConnection, order: &Order) -> QueryResult<()> {
-    let lines = &order.lines;
+/// Writes the own rows of new orders, which their other rows refer to.
+pub(super) async fn insert_orders(mut connection: &AsyncPgConnection, orders: &[Order]) -> QueryResult<()> {
+    let rows = column(orders, OrderRow::of);
     let insert = sql_query(
-        "INSERT INTO order_lines (order_id, position, product_id, name, unit_price_minor, quantity) \
-         SELECT $1, * FROM unnest($2, $3, $4, $5, $6)",
+        "INSERT INTO orders (id, customer_id, status, payment_status, total_minor, currency, shipping_address, \
+         created_at, expires_at, due_at) SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
     )
-    .bind::<SqlUuid, _>(order.id.uuid())
-    .bind::<Array<SmallInt>, _>((0..lines.len()).map(position).collect::<Vec<_>>())
-    .bind::<Array<SqlUuid>, _>(lines.iter().map(|line| line.product_id.uuid()).collect::<Vec<_>>())
-    .bind::<Array<Text>, _>(lines.iter().map(|line| line.name.as_str()).collect::<Vec<_>>())
-    .bind::<Array<BigInt>, _>(lines.iter().map(|line| line.unit_price.amount_minor()).collect::<Vec<_>>())
-    .bind::<Array<Integer>, _>(lines.iter().map(|line| line.quantity.get().cast_signed()).collect::<Vec<_>>());
+    .bind::<Array<SqlUuid>, _>(column(&rows, |row| row.id))
+    .bind::<Array<SqlUuid>, _>(column(&rows, |row| row.customer_id))
+    .bind::<Array<Text>, _>(column(&rows, |row| row.status.as_str()))
+    .bind::<Array<Text>, _>(column(&rows, |row| row.payment_status.as_str()))
+    .bind::<Array<BigInt>, _>(column(&rows, |row| row.total_minor))
+    .bind::<Array<Text>, _>(column(&rows, |row| row.currency.as_str()))
+    .bind::<Array<Text>, _>(column(&rows, |row| row.shipping_address.as_str()))
+    .bind::<Array<Timestamptz>, _>(column(&rows, |row| row.created_at))
+    .bind::<Array<Timestamptz>, _>(column(&rows, |row| row.expires_at))
+    .bind::<Array<Nullable<Timestamptz>>, _>(column(&rows, |row| row.due_at));
     cached(insert).execute(&mut connection).await?;
     Ok(())
 }
 
-/// Writes what a decision changed of an order that is locked. Stock is not touched here.
-pub(super) async fn save(
-    connection: &mut AsyncPgConnection,
-    before: &Order,
-    change: &OrderChange,
-    ids: &dyn Ids,
-) -> QueryResult<()> {
-    let after = &change.order;
-    save_header(connection, before, after).await?;
-    insert_history(connection, after, before.history.len()).await?;
-    save_attempts(connection, &before.attempts, after).await?;
-    save_receipts(connection, before, after).await?;
-    insert_tasks(connection, change, ids).await
+/// Writes everything else of new orders, in one round trip.
+pub(super) async fn insert_parts(connection: &AsyncPgConnection, orders: &[Order]) -> QueryResult<()> {
+    let history = orders.iter().flat_map(|order| history_rows(order, 0)).collect();
+    let attempts = orders.iter().flat_map(|order| {
+        order.attempts.iter().enumerate().map(|(index, attempt)| AttemptRow::of(order, index, attempt))
+    });
+    try_join!(
+        insert_lines(connection, orders),
+        insert_history(connection, history),
+        insert_attempts(connection, attempts.collect()),
+    )?;
+    Ok(())
 }
 
-async fn save_header(connection: &mut AsyncPgConnection, before: &Order, after: &Order) -> QueryResult<()> {
-    let row = OrderRow::of(after);
-    if row == OrderRow::of(before) {
+async fn insert_lines(mut connection: &AsyncPgConnection, orders: &[Order]) -> QueryResult<()> {
+    let count = orders.iter().map(|order| order.lines.len()).sum();
+    let (mut order_ids, mut positions) = (Vec::with_capacity(count), Vec::with_capacity(count));
+    let mut rows = Vec::with_capacity(count);
+    for order in orders {
+        for (index, line) in order.lines.iter().enumerate() {
+            order_ids.push(order.id.uuid());
+            positions.push(position(index));
+            rows.push(line);
+        }
+    }
+    let insert = sql_query(
+        "INSERT INTO order_lines (order_id, position, product_id, name, unit_price_minor, quantity) \
+         SELECT * FROM unnest($1, $2, $3, $4, $5, $6)",
+    )
+    .bind::<Array<SqlUuid>, _>(order_ids)
+    .bind::<Array<SmallInt>, _>(positions)
+    .bind::<Array<SqlUuid>, _>(column(&rows, |line| line.product_id.uuid()))
+    .bind::<Array<Text>, _>(column(&rows, |line| line.name.as_str()))
+    .bind::<Array<BigInt>, _>(column(&rows, |line| line.unit_price.amount_minor()))
+    .bind::<Array<Integer>, _>(column(&rows, |line| line.quantity.get().cast_signed()));
+    cached(insert).execute(&mut connection).await?;
+    Ok(())
+}
+
+/// Writes what decisions changed of orders that are locked. Stock is not touched here.
+///
+/// Rows that are there are updated before new ones come, so that an order never has two live attempts, nor a receipt
+/// two open requests, not even within the transaction.
+pub(super) async fn save(connection: &mut AsyncPgConnection, changes: &[Saved<'_>], ids: &dyn Ids) -> QueryResult<()> {
+    update_orders(connection, changes).await?;
+    let history = changes.iter().flat_map(|change| history_rows(change.after, change.before.history.len()));
+    insert_history(connection, history.collect()).await?;
+    save_attempts(connection, changes).await?;
+    save_receipts(connection, changes).await?;
+    insert_tasks(connection, changes, ids).await
+}
+
+async fn update_orders(connection: &mut AsyncPgConnection, changes: &[Saved<'_>]) -> QueryResult<()> {
+    let rows =
+        changes.iter().map(|change| (change.before.status(), OrderRow::of(change.before), OrderRow::of(change.after)));
+    let rows: Vec<_> = rows.filter(|(_, before, after)| before != after).map(|(from, _, row)| (from, row)).collect();
+    if rows.is_empty() {
         return Ok(());
     }
-    // The row is locked, so the state can't have changed; should it have, nothing is overwritten.
-    let same_state = orders::id.eq(row.id).and(orders::status.eq(before.status().as_str()));
-    let updated = cached(diesel::update(orders::table).filter(same_state).set(row)).execute(connection).await?;
-    if updated == 1 { Ok(()) } else { Err(damaged("an order changed under its lock")) }
+    // The rows are locked, so their states can't have changed; should one have, nothing is overwritten.
+    let update = sql_query(
+        "UPDATE orders SET status = new.status, payment_status = new.payment_status, \
+           tracking_number = new.tracking_number, flags = string_to_array(new.flags, ','), due_at = new.due_at, \
+           paid_at = new.paid_at, shipped_at = new.shipped_at, delivered_at = new.delivered_at, \
+           cancelled_at = new.cancelled_at, cancelled_by = new.cancelled_by, cancel_reason = new.cancel_reason \
+         FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) AS new (id, from_status, status, \
+           payment_status, tracking_number, flags, due_at, paid_at, shipped_at, delivered_at, cancelled_at, \
+           cancelled_by, cancel_reason) \
+         WHERE orders.id = new.id AND orders.status = new.from_status",
+    )
+    .bind::<Array<SqlUuid>, _>(column(&rows, |(_, row)| row.id))
+    .bind::<Array<Text>, _>(column(&rows, |(from, _)| from.as_str()))
+    .bind::<Array<Text>, _>(column(&rows, |(_, row)| row.status.as_str()))
+    .bind::<Array<Text>, _>(column(&rows, |(_, row)| row.payment_status.as_str()))
+    .bind::<Array<Nullable<Text>>, _>(column(&rows, |(_, row)| row.tracking_number.as_deref()))
+    // An array of arrays would be unnested to its elements.
+    .bind::<Array<Text>, _>(column(&rows, |(_, row)| row.flags.join(",")))
+    .bind::<Array<Nullable<Timestamptz>>, _>(column(&rows, |(_, row)| row.due_at))
+    .bind::<Array<Nullable<Timestamptz>>, _>(column(&rows, |(_, row)| row.paid_at))
+    .bind::<Array<Nullable<Timestamptz>>, _>(column(&rows, |(_, row)| row.shipped_at))
+    .bind::<Array<Nullable<Timestamptz>>, _>(column(&rows, |(_, row)| row.delivered_at))
+    .bind::<Array<Nullable<Timestamptz>>, _>(column(&rows, |(_, row)| row.cancelled_at))
+    .bind::<Array<Nullable<Text>>, _>(column(&rows, |(_, row)| row.cancelled_by.as_deref()))
+    .bind::<Array<Nullable<Text>>, _>(column(&rows, |(_, row)| row.cancel_reason.as_deref()));
+    let updated = cached(update).execute(connection).await?;
+    if updated == rows.len() { Ok(()) } else { Err(damaged("an order changed under its lock")) }
 }
 
-async fn insert_history(mut connection: &AsyncPgConnection, order: &Order, known: usize) -> QueryResult<()> {
-    for (index, entry) in order.history.iter().enumerate().skip(known) {
-        let row = HistoryRow::of(order, index, entry);
-        cached(diesel::insert_into(order_history::table).values(row)).execute(&mut connection).await?;
+fn history_rows(order: &Order, known: usize) -> impl Iterator<Item = HistoryRow> {
+    order.history.iter().enumerate().skip(known).map(|(index, entry)| HistoryRow::of(order, index, entry))
+}
+
+async fn insert_history(mut connection: &AsyncPgConnection, rows: Vec<HistoryRow>) -> QueryResult<()> {
+    if rows.is_empty() {
+        return Ok(());
     }
+    let insert = sql_query(
+        "INSERT INTO order_history (order_id, position, from_status, to_status, at, by, actor_id, reason) \
+         SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8)",
+    )
+    .bind::<Array<SqlUuid>, _>(column(&rows, |row| row.order_id))
+    .bind::<Array<SmallInt>, _>(column(&rows, |row| row.position))
+    .bind::<Array<Nullable<Text>>, _>(column(&rows, |row| row.from_status.as_deref()))
+    .bind::<Array<Text>, _>(column(&rows, |row| row.to_status.as_str()))
+    .bind::<Array<Timestamptz>, _>(column(&rows, |row| row.at))
+    .bind::<Array<Text>, _>(column(&rows, |row| row.by.as_str()))
+    .bind::<Array<Nullable<SqlUuid>>, _>(column(&rows, |row| row.actor_id))
+    .bind::<Array<Nullable<Text>>, _>(column(&rows, |row| row.reason.as_deref()));
+    cached(insert).execute(&mut connection).await?;
     Ok(())
 }
 
-async fn save_attempts(
-    mut connection: &AsyncPgConnection,
-    before: &[domain::payment::Attempt],
-    order: &Order,
-) -> QueryResult<()> {
-    for (index, attempt) in order.attempts.iter().enumerate() {
-        if before.get(index) == Some(attempt) {
-            continue;
-        }
-        let row = AttemptRow::of(order, index, attempt)?;
-        if before.get(index).is_some() {
-            let mine = checkout_attempts::id.eq(row.id);
-            cached(diesel::update(checkout_attempts::table).filter(mine).set(row)).execute(&mut connection).await?;
-        } else {
-            cached(diesel::insert_into(checkout_attempts::table).values(row)).execute(&mut connection).await?;
-        }
+async fn save_attempts(connection: &mut AsyncPgConnection, changes: &[Saved<'_>]) -> QueryResult<()> {
+    let mut rows = Rows::none();
+    for Saved { before, after, .. } in changes {
+        rows.take(&before.attempts, &after.attempts, |index, attempt| AttemptRow::of(after, index, attempt));
     }
+    update_attempts(connection, rows.changed).await?;
+    insert_attempts(connection, rows.new).await
+}
+
+async fn insert_attempts(mut connection: &AsyncPgConnection, rows: Vec<AttemptRow>) -> QueryResult<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let insert = sql_query(
+        "INSERT INTO checkout_attempts (id, order_id, position, request, state, session_id, session_url, \
+         session_expires_at, waits_until, ending, created_at) \
+         SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+    )
+    .bind::<Array<SqlUuid>, _>(column(&rows, |row| row.id))
+    .bind::<Array<SqlUuid>, _>(column(&rows, |row| row.order_id))
+    .bind::<Array<SmallInt>, _>(column(&rows, |row| row.position))
+    .bind::<Array<Nullable<Jsonb>>, _>(column::<_, Option<&StoredRequest>>(&rows, |row| row.request.as_ref()))
+    .bind::<Array<Text>, _>(column(&rows, |row| row.state.as_str()))
+    .bind::<Array<Nullable<Text>>, _>(column(&rows, |row| row.session_id.as_deref()))
+    .bind::<Array<Nullable<Text>>, _>(column(&rows, |row| row.session_url.as_deref()))
+    .bind::<Array<Nullable<Timestamptz>>, _>(column(&rows, |row| row.session_expires_at))
+    .bind::<Array<Nullable<Timestamptz>>, _>(column(&rows, |row| row.waits_until))
+    .bind::<Array<Nullable<Text>>, _>(column(&rows, |row| row.ending.as_deref()))
+    .bind::<Array<Timestamptz>, _>(column(&rows, |row| row.created_at));
+    cached(insert).execute(&mut connection).await?;
     Ok(())
 }
 
-async fn save_receipts(connection: &mut AsyncPgConnection, before: &Order, after: &Order) -> QueryResult<()> {
-    for (index, receipt) in after.receipts.iter().enumerate() {
-        let known = before.receipts.get(index);
-        if known == Some(receipt) {
-            continue;
-        }
-        let row = ReceiptRow::of(after, index, receipt);
-        if known.is_some() {
-            let mine = receipts::intent.eq(receipt.intent.as_str());
-            cached(diesel::update(receipts::table).filter(mine).set(row)).execute(connection).await?;
-        } else {
-            cached(diesel::insert_into(receipts::table).values(row)).execute(connection).await?;
-        }
-        save_refunds(connection, known, receipt).await?;
-        save_requests(connection, known, receipt).await?;
+/// What an attempt asks for never changes, only what came of it.
+async fn update_attempts(connection: &mut AsyncPgConnection, rows: Vec<AttemptRow>) -> QueryResult<()> {
+    if rows.is_empty() {
+        return Ok(());
     }
+    let update = sql_query(
+        "UPDATE checkout_attempts SET state = new.state, session_id = new.session_id, session_url = new.session_url, \
+           session_expires_at = new.session_expires_at, waits_until = new.waits_until, ending = new.ending \
+         FROM unnest($1, $2, $3, $4, $5, $6, $7) AS new (id, state, session_id, session_url, session_expires_at, \
+           waits_until, ending) \
+         WHERE checkout_attempts.id = new.id",
+    )
+    .bind::<Array<SqlUuid>, _>(column(&rows, |row| row.id))
+    .bind::<Array<Text>, _>(column(&rows, |row| row.state.as_str()))
+    .bind::<Array<Nullable<Text>>, _>(column(&rows, |row| row.session_id.as_deref()))
+    .bind::<Array<Nullable<Text>>, _>(column(&rows, |row| row.session_url.as_deref()))
+    .bind::<Array<Nullable<Timestamptz>>, _>(column(&rows, |row| row.session_expires_at))
+    .bind::<Array<Nullable<Timestamptz>>, _>(column(&rows, |row| row.waits_until))
+    .bind::<Array<Nullable<Text>>, _>(column(&rows, |row| row.ending.as_deref()));
+    let updated = cached(update).execute(connection).await?;
+    if updated == rows.len() { Ok(()) } else { Err(damaged("an attempt of an order is gone")) }
+}
+
+/// Rows that are there and changed, and rows that are new.
+struct Rows<R> {
+    changed: Vec<R>,
+    new: Vec<R>,
+}
+
+impl<R> Rows<R> {
+    const fn none() -> Self {
+        Self { changed: Vec::new(), new: Vec::new() }
+    }
+
+    /// Takes those of a list that differ from the list before.
+    fn take<T: PartialEq>(&mut self, before: &[T], after: &[T], row: impl Fn(usize, &T) -> R) {
+        for (index, item) in after.iter().enumerate() {
+            match before.get(index) {
+                Some(known) if known == item => {}
+                Some(_) => self.changed.push(row(index, item)),
+                None => self.new.push(row(index, item)),
+            }
+        }
+    }
+}
+
+async fn save_receipts(connection: &mut AsyncPgConnection, changes: &[Saved<'_>]) -> QueryResult<()> {
+    let (mut receipts, mut refunds, mut requests) = (Rows::none(), Rows::none(), Rows::none());
+    for Saved { before, after, .. } in changes {
+        receipts.take(&before.receipts, &after.receipts, |index, receipt| ReceiptRow::of(after, index, receipt));
+        for (index, receipt) in after.receipts.iter().enumerate() {
+            let known = before.receipts.get(index);
+            let (known_refunds, known_requests): (&[_], &[_]) =
+                known.map_or((&[], &[]), |known| (&known.refunds, &known.requests));
+            refunds.take(known_refunds, &receipt.refunds, |index, refund| RefundRow::of(receipt, index, refund));
+            requests.take(known_requests, &receipt.requests, |index, request| {
+                RefundRequestRow::of(receipt, index, request)
+            });
+        }
+    }
+    update_receipts(connection, receipts.changed).await?;
+    insert_receipts(connection, receipts.new).await?;
+    update_refunds(connection, refunds.changed).await?;
+    insert_refunds(connection, refunds.new).await?;
+    update_requests(connection, requests.changed).await?;
+    insert_requests(connection, requests.new).await
+}
+
+async fn insert_receipts(connection: &mut AsyncPgConnection, rows: Vec<ReceiptRow>) -> QueryResult<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let insert = sql_query(
+        "INSERT INTO receipts (intent, order_id, position, amount_minor, currency, kind, received_at, \
+         charge_refunded_minor) SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8)",
+    )
+    .bind::<Array<Text>, _>(column(&rows, |row| row.intent.as_str()))
+    .bind::<Array<SqlUuid>, _>(column(&rows, |row| row.order_id))
+    .bind::<Array<SmallInt>, _>(column(&rows, |row| row.position))
+    .bind::<Array<BigInt>, _>(column(&rows, |row| row.amount_minor))
+    .bind::<Array<Text>, _>(column(&rows, |row| row.currency.as_str()))
+    .bind::<Array<Text>, _>(column(&rows, |row| row.kind.as_str()))
+    .bind::<Array<Timestamptz>, _>(column(&rows, |row| row.received_at))
+    .bind::<Array<BigInt>, _>(column(&rows, |row| row.charge_refunded_minor));
+    cached(insert).execute(connection).await?;
     Ok(())
 }
 
-async fn save_refunds(
-    connection: &mut AsyncPgConnection,
-    before: Option<&Receipt>,
-    receipt: &Receipt,
-) -> QueryResult<()> {
-    for (index, refund) in receipt.refunds.iter().enumerate() {
-        let known = before.and_then(|before| before.refunds.get(index));
-        if known == Some(refund) {
-            continue;
-        }
-        let row = RefundRow::of(receipt, index, refund);
-        if known.is_some() {
-            let mine = refunds::id.eq(refund.id.as_str());
-            cached(diesel::update(refunds::table).filter(mine).set(row)).execute(connection).await?;
-        } else {
-            cached(diesel::insert_into(refunds::table).values(row)).execute(connection).await?;
-        }
+/// Of a receipt only what went back of it changes.
+async fn update_receipts(connection: &mut AsyncPgConnection, rows: Vec<ReceiptRow>) -> QueryResult<()> {
+    if rows.is_empty() {
+        return Ok(());
     }
+    let update = sql_query(
+        "UPDATE receipts SET charge_refunded_minor = new.charge_refunded_minor \
+         FROM unnest($1, $2) AS new (intent, charge_refunded_minor) WHERE receipts.intent = new.intent",
+    )
+    .bind::<Array<Text>, _>(column(&rows, |row| row.intent.as_str()))
+    .bind::<Array<BigInt>, _>(column(&rows, |row| row.charge_refunded_minor));
+    cached(update).execute(connection).await?;
     Ok(())
 }
 
-async fn save_requests(
-    connection: &mut AsyncPgConnection,
-    before: Option<&Receipt>,
-    receipt: &Receipt,
-) -> QueryResult<()> {
-    for (index, request) in receipt.requests.iter().enumerate() {
-        let known = before.and_then(|before| before.requests.get(index));
-        if known == Some(request) {
-            continue;
-        }
-        let row = RefundRequestRow::of(receipt, index, request);
-        if known.is_some() {
-            let mine = refund_requests::id.eq(request.id.uuid());
-            cached(diesel::update(refund_requests::table).filter(mine).set(row)).execute(connection).await?;
-        } else {
-            cached(diesel::insert_into(refund_requests::table).values(row)).execute(connection).await?;
-        }
+async fn insert_refunds(connection: &mut AsyncPgConnection, rows: Vec<RefundRow>) -> QueryResult<()> {
+    if rows.is_empty() {
+        return Ok(());
     }
+    let insert = sql_query(
+        "INSERT INTO refunds (id, intent, position, amount_minor, status) SELECT * FROM unnest($1, $2, $3, $4, $5)",
+    )
+    .bind::<Array<Text>, _>(column(&rows, |row| row.id.as_str()))
+    .bind::<Array<Text>, _>(column(&rows, |row| row.intent.as_str()))
+    .bind::<Array<SmallInt>, _>(column(&rows, |row| row.position))
+    .bind::<Array<BigInt>, _>(column(&rows, |row| row.amount_minor))
+    .bind::<Array<Text>, _>(column(&rows, |row| row.status.as_str()));
+    cached(insert).execute(connection).await?;
     Ok(())
 }
 
-/// Stores the errands of a decision. One that is under way for the same attempt or request is enough.
-async fn insert_tasks(connection: &mut AsyncPgConnection, change: &OrderChange, ids: &dyn Ids) -> QueryResult<()> {
-    for errand in &change.errands {
-        let (kind, subject) = errand_columns(errand);
-        let insert = sql_query(
-            "INSERT INTO tasks (id, order_id, kind, subject_id) VALUES ($1, $2, $3, $4) \
-             ON CONFLICT (subject_id) WHERE finished_at IS NULL DO NOTHING",
-        )
-        .bind::<SqlUuid, _>(TaskId::mint(ids).uuid())
-        .bind::<SqlUuid, _>(change.order.id.uuid())
-        .bind::<Text, _>(kind)
-        .bind::<SqlUuid, _>(subject);
-        cached(insert).execute(connection).await?;
+async fn update_refunds(connection: &mut AsyncPgConnection, rows: Vec<RefundRow>) -> QueryResult<()> {
+    if rows.is_empty() {
+        return Ok(());
     }
+    let update = sql_query(
+        "UPDATE refunds SET amount_minor = new.amount_minor, status = new.status \
+         FROM unnest($1, $2, $3) AS new (id, amount_minor, status) WHERE refunds.id = new.id",
+    )
+    .bind::<Array<Text>, _>(column(&rows, |row| row.id.as_str()))
+    .bind::<Array<BigInt>, _>(column(&rows, |row| row.amount_minor))
+    .bind::<Array<Text>, _>(column(&rows, |row| row.status.as_str()));
+    cached(update).execute(connection).await?;
+    Ok(())
+}
+
+async fn insert_requests(connection: &mut AsyncPgConnection, rows: Vec<RefundRequestRow>) -> QueryResult<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let insert = sql_query(
+        "INSERT INTO refund_requests (id, intent, position, amount_minor, outcome) \
+         SELECT * FROM unnest($1, $2, $3, $4, $5)",
+    )
+    .bind::<Array<SqlUuid>, _>(column(&rows, |row| row.id))
+    .bind::<Array<Text>, _>(column(&rows, |row| row.intent.as_str()))
+    .bind::<Array<SmallInt>, _>(column(&rows, |row| row.position))
+    .bind::<Array<BigInt>, _>(column(&rows, |row| row.amount_minor))
+    .bind::<Array<Text>, _>(column(&rows, |row| row.outcome.as_str()));
+    cached(insert).execute(connection).await?;
+    Ok(())
+}
+
+async fn update_requests(connection: &mut AsyncPgConnection, rows: Vec<RefundRequestRow>) -> QueryResult<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let update = sql_query(
+        "UPDATE refund_requests SET outcome = new.outcome \
+         FROM unnest($1, $2) AS new (id, outcome) WHERE refund_requests.id = new.id",
+    )
+    .bind::<Array<SqlUuid>, _>(column(&rows, |row| row.id))
+    .bind::<Array<Text>, _>(column(&rows, |row| row.outcome.as_str()));
+    cached(update).execute(connection).await?;
+    Ok(())
+}
+
+/// Stores the errands of decisions. One that is under way for the same attempt or request is enough.
+async fn insert_tasks(connection: &mut AsyncPgConnection, changes: &[Saved<'_>], ids: &dyn Ids) -> QueryResult<()> {
+    let errands = changes.iter().flat_map(|change| change.errands.iter().map(|errand| (change.after.id, *errand)));
+    let errands: Vec<_> = errands.collect();
+    if errands.is_empty() {
+        return Ok(());
+    }
+    let insert = sql_query(
+        "INSERT INTO tasks (id, order_id, kind, subject_id) SELECT * FROM unnest($1, $2, $3, $4) \
+         ON CONFLICT (subject_id) WHERE finished_at IS NULL DO NOTHING",
+    )
+    .bind::<Array<SqlUuid>, _>(column(&errands, |_| TaskId::mint(ids).uuid()))
+    .bind::<Array<SqlUuid>, _>(column(&errands, |(order, _)| order.uuid()))
+    .bind::<Array<Text>, _>(column(&errands, |(_, errand)| errand_columns(errand).0))
+    .bind::<Array<SqlUuid>, _>(column(&errands, |(_, errand)| errand_columns(errand).1));
+    cached(insert).execute(connection).await?;
     Ok(())
 }
 

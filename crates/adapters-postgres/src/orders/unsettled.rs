@@ -65,7 +65,7 @@ impl UnsettledRepository for PgOrders {
         let mut unheard = Vec::new();
         for event in events {
             if !known.contains(event.id.as_str()) {
-                let fate = fate_of(&mut connection, &event.content).await.map_err(store_error)?;
+                let fate = fate_of(&connection, &event.content).await.map_err(store_error)?;
                 unheard.push(UnheardEvent { event, status: fate.status, order_id: fate.order_id });
             }
         }

@@ -71,8 +71,9 @@ impl OrderService {
     /// can take.
     pub const SWEEP_LEASE_SECONDS: u32 = 120;
 
-    /// How many orders of a sweep are asked about at once.
-    pub const SWEEP_CONCURRENCY: usize = 8;
+    /// How many orders of a sweep are asked about at once: as many as the provider is asked at once about anything.
+    /// With fewer, the rounds of a batch could outlast its lease when the provider is slow.
+    pub const SWEEP_CONCURRENCY: usize = 32;
 
     /// Claims a batch of overdue orders, asks the provider about each with no transaction open, and cancels those
     /// that nobody paid. Several instances may sweep at once.

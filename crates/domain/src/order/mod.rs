@@ -11,6 +11,7 @@ mod hear;
 #[expect(clippy::module_inception, reason = "the feature and its aggregate bear one name")]
 mod order;
 mod place;
+mod place_batch;
 mod reconcile;
 mod refund;
 mod replay_event;
@@ -36,6 +37,7 @@ pub use fulfil::{FulfilOrder, FulfilOrderError, FulfilmentStep};
 pub use hear::{Hearing, ProviderNews};
 pub use order::{Flag, HistoryEntry, Order, OrderLine, Party, Payability};
 pub use place::{CartProduct, PlaceOrder, PlaceOrderError, PlaceSnapshot};
+pub use place_batch::{Buyer, PlaceBatch, ProductInCart};
 #[cfg(any(test, feature = "mocks"))]
 pub use reconcile::MockUnsettledRepository;
 pub use reconcile::{Drift, ReconcileMode, Reconciler, Reconciliation, Unasked, UnheardEvent, UnsettledRepository};

@@ -1,6 +1,8 @@
 //! The connection to PostgreSQL is cut beside a COMMIT: before the server has it, or after it and before its answer.
-//! The app can't know which; whoever repeats with the same key gets that order, or the one that was never made.
+//! The app can't know which: it looks under the same locks what is there, and decides what is not. Should it never get
+//! an answer, whoever repeats with the same key gets that order, or the one that was never made.
 
+use futures_util::future::join_all;
 use ironcart_tests::actors::Customer;
 use ironcart_tests::dice::Dice;
 use ironcart_tests::http::Reply;
@@ -22,12 +24,15 @@ async fn with_cart() -> (Site, Vec<App>, Customer) {
     (site, apps, customer)
 }
 
-/// Orders while the next commit is cut.
+/// How often the app tries to place an order before it gives up: with others, then by itself, and twice again.
+const TRIES: usize = 4;
+
+/// Orders while every commit is cut.
 async fn orders_with_cut(site: &Site, customer: &Customer, cut: Cut) -> Reply {
     let proxy = site.proxy.as_ref().unwrap();
-    proxy.plans([Some(cut)]);
+    proxy.plans([Some(cut); TRIES]);
     let reply = customer.checks_out().await;
-    assert_eq!(proxy.cuts(), 1, "{}", reply.text);
+    assert_eq!(proxy.cuts(), TRIES, "{}", reply.text);
     reply.is_problem(503, "unavailable");
     assert!(reply.header("retry-after").is_some());
     reply
@@ -45,6 +50,40 @@ async fn is_well(site: Site, apps: Vec<App>, orders: i64) {
     invariants::hold_at_any_moment(&site.database, &Plan::default()).await;
     site.checks_stock().await;
     site.ends(apps).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_lost_answer_is_made_up_for_before_the_customer_hears_of_it() {
+    for cut in [Cut::AfterCommit, Cut::BeforeCommit] {
+        let (site, apps, customer) = with_cart().await;
+        let proxy = site.proxy.as_ref().unwrap();
+        proxy.plans([Some(cut)]);
+        let order = customer.checks_out().await.expect(201).order();
+        assert_eq!(proxy.cuts(), 1);
+        assert_eq!(ids(&customer).await, [order.id]);
+        is_well(site, apps, 1).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn orders_that_shared_a_lost_commit_are_each_there_once() {
+    for cut in [Cut::AfterCommit, Cut::BeforeCommit] {
+        let (site, apps) = site(|plan| plan.proxied = true).await;
+        let mug = site.admin().await.sells("Mug", "10.00", 100).await;
+        let customers = site.customers(12).await;
+        for customer in &customers {
+            let _ = customer.adds(&mug, 2).await.expect(200);
+        }
+        let proxy = site.proxy.as_ref().unwrap();
+        // The first to come go alone; the cut meets those who came meanwhile.
+        proxy.plans([None, Some(cut), None, Some(cut)]);
+        let replies = join_all(customers.iter().map(Customer::checks_out)).await;
+        assert_eq!(proxy.cuts(), 2);
+        for (customer, reply) in customers.iter().zip(replies) {
+            assert_eq!(ids(customer).await, [reply.expect(201).order().id]);
+        }
+        is_well(site, apps, 12).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

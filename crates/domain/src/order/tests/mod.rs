@@ -9,6 +9,7 @@ mod fulfil;
 mod hear;
 mod invariants;
 mod place;
+mod place_batch;
 mod refund;
 mod service;
 mod start_payment;
