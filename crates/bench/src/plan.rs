@@ -1,0 +1,227 @@
+//! What a run measures, for how long, and how long all of it will take.
+
+use std::time::Duration;
+
+use clap::ValueEnum;
+use serde::Serialize;
+
+use crate::limit::{self, Script};
+use crate::stock::{ACCOUNTS, CUSTOMERS};
+
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Kind {
+    /// The first page of 20 products.
+    List,
+    /// One product.
+    Detail,
+    /// One addition to a cart, and the cart read once.
+    Cart,
+    /// Two additions of random products and one order: three requests and the provider's session.
+    Checkout,
+    /// One order with its session, from a cart that was filled before.
+    Order,
+    /// One addition and one order of the same one product.
+    Flash,
+    /// 80 % reads, 15 % carts, 5 % checkouts.
+    Mixed,
+    /// One signed event that an order was paid.
+    Webhook,
+    /// One unpaid order cancelled by the shop's own loop.
+    Sweep,
+    /// One login with a right password.
+    Login,
+    /// Orders at four times the rate that the shop can take.
+    Overload,
+}
+
+impl Kind {
+    pub(crate) const ALL: [Self; 11] = [
+        Self::List,
+        Self::Detail,
+        Self::Cart,
+        Self::Checkout,
+        Self::Order,
+        Self::Flash,
+        Self::Mixed,
+        Self::Webhook,
+        Self::Sweep,
+        Self::Login,
+        Self::Overload,
+    ];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::List => "list",
+            Self::Detail => "detail",
+            Self::Cart => "cart",
+            Self::Checkout => "checkout",
+            Self::Order => "order",
+            Self::Flash => "flash",
+            Self::Mixed => "mixed",
+            Self::Webhook => "webhook",
+            Self::Sweep => "sweep",
+            Self::Login => "login",
+            Self::Overload => "overload",
+        }
+    }
+
+    /// The same SQL work for pgbench.
+    pub(crate) const fn limit(self) -> Option<&'static [Script]> {
+        match self {
+            Self::List => Some(limit::LIST_UNIT),
+            Self::Detail => Some(limit::DETAIL_UNIT),
+            Self::Cart => Some(limit::CART_UNIT),
+            Self::Checkout => Some(limit::CHECKOUT_UNIT),
+            Self::Order => Some(limit::ORDER_UNIT),
+            Self::Flash => Some(limit::FLASH_UNIT),
+            Self::Mixed => Some(limit::MIXED_UNIT),
+            Self::Webhook => Some(limit::WEBHOOK_UNIT),
+            Self::Sweep | Self::Login | Self::Overload => None,
+        }
+    }
+
+    /// The same SQL work with one call for each commit.
+    pub(crate) const fn one_call(self) -> Option<&'static [Script]> {
+        match self {
+            Self::Order => Some(limit::ORDER_ONE_CALL),
+            Self::Flash => Some(limit::FLASH_ONE_CALL),
+            _ => None,
+        }
+    }
+
+    /// Whether carts are filled before each window, and each of them is ordered once.
+    pub(crate) const fn needs_full_carts(self) -> bool {
+        matches!(self, Self::Order | Self::Webhook | Self::Sweep | Self::Overload)
+    }
+
+    /// How many customers take turns.
+    pub(crate) const fn customers(self) -> u64 {
+        if self.needs_full_carts() { ACCOUNTS } else { CUSTOMERS }
+    }
+
+    /// Whether it is measured at so many connections.
+    pub(crate) const fn runs_at(self, connections: usize) -> bool {
+        match self {
+            // Argon2 keeps two cores busy with two logins.
+            Self::Login => connections <= 16,
+            // These have no connections of customers, or a rate instead.
+            Self::Sweep | Self::Overload => false,
+            _ => true,
+        }
+    }
+}
+
+/// The most connections that pgbench opens: beyond, PostgreSQL would be measured at what it is not made for.
+pub(crate) const MOST_LIMIT_CLIENTS: usize = 64;
+
+/// A run's plan.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Plan {
+    pub(crate) kinds: Vec<Kind>,
+    pub(crate) connections: Vec<usize>,
+    /// Rounds of a window of the app and one of each form of the limit.
+    pub(crate) rounds: usize,
+    /// Whole seconds, as pgbench wants them.
+    pub(crate) window_seconds: u64,
+    /// That of `webhook`, whose orders must be placed before.
+    pub(crate) webhook_seconds: u64,
+    pub(crate) warm_up: Duration,
+    /// Orders that each round of `sweep` lets be due.
+    pub(crate) swept_orders: u64,
+    pub(crate) overload_seconds: u64,
+    /// Rounds of a comparison with another binary.
+    pub(crate) baseline_rounds: usize,
+}
+
+impl Plan {
+    /// The whole form, below a quarter of an hour; or the quick one, below two minutes.
+    pub(crate) const fn new(kinds: Vec<Kind>, connections: Vec<usize>, is_quick: bool) -> Self {
+        if is_quick {
+            Self {
+                kinds,
+                connections,
+                rounds: 1,
+                window_seconds: 1,
+                webhook_seconds: 1,
+                warm_up: Duration::from_millis(200),
+                swept_orders: 500,
+                overload_seconds: 3,
+                baseline_rounds: 3,
+            }
+        } else {
+            Self {
+                kinds,
+                connections,
+                rounds: 3,
+                window_seconds: 3,
+                webhook_seconds: 2,
+                warm_up: Duration::from_millis(500),
+                swept_orders: 2_000,
+                overload_seconds: 6,
+                baseline_rounds: 10,
+            }
+        }
+    }
+
+    pub(crate) const fn seconds_of(&self, kind: Kind) -> u64 {
+        if matches!(kind, Kind::Webhook) { self.webhook_seconds } else { self.window_seconds }
+    }
+
+    /// All cells of the table, as kind and connections.
+    pub(crate) fn cells(&self) -> impl Iterator<Item = (Kind, usize)> {
+        let kinds = self.kinds.iter();
+        kinds
+            .flat_map(|kind| self.connections.iter().filter(|count| kind.runs_at(**count)).map(|count| (*kind, *count)))
+    }
+
+    /// What it should take, a little generously.
+    pub(crate) fn estimate(&self) -> Duration {
+        /// A database, a start of the app, and the checks in the end.
+        const CELL: f64 = 2.5;
+        let cell = |(kind, connections): (Kind, usize)| {
+            let window = self.seconds_of(kind) as f64;
+            let has_limit = kind.limit().is_some() && connections <= MOST_LIMIT_CLIENTS;
+            let has_one_call = kind.one_call().is_some() && connections <= MOST_LIMIT_CLIENTS;
+            let windows = 1.0 + f64::from(u8::from(has_limit)) + f64::from(u8::from(has_one_call));
+            let preparation = match kind {
+                Kind::Webhook => window * 1.5 + 0.5,
+                Kind::Order => 0.8,
+                _ => 0.1,
+            };
+            CELL + self.rounds as f64 * (windows * (window + 0.1) + preparation) + self.warm_up.as_secs_f64()
+        };
+        let mut seconds: f64 = 8.0 + self.cells().map(cell).sum::<f64>();
+        if self.kinds.contains(&Kind::Sweep) {
+            seconds += CELL + self.rounds as f64 * (self.swept_orders as f64 / 200.0 + 1.5);
+        }
+        if self.kinds.contains(&Kind::Overload) {
+            seconds += CELL * 2.0 + self.overload_seconds as f64 * 2.0;
+        }
+        Duration::from_secs_f64(seconds)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CONNECTIONS: [usize; 4] = [1, 16, 64, 256];
+
+    #[test]
+    fn the_whole_form_takes_less_than_a_quarter_of_an_hour_and_the_quick_one_less_than_two_minutes() {
+        let whole = Plan::new(Kind::ALL.to_vec(), CONNECTIONS.to_vec(), false);
+        assert!(whole.estimate() < Duration::from_mins(15), "{:?}", whole.estimate());
+        let quick = Plan::new(Kind::ALL.to_vec(), vec![1, 16, 64], true);
+        assert!(quick.estimate() < Duration::from_mins(2), "{:?}", quick.estimate());
+    }
+
+    #[test]
+    fn logins_are_not_measured_at_many_connections() {
+        let plan = Plan::new(vec![Kind::Login, Kind::Sweep, Kind::List], CONNECTIONS.to_vec(), false);
+        let cells: Vec<_> = plan.cells().collect();
+        assert_eq!(cells.len(), 2 + 4);
+        assert!(!cells.contains(&(Kind::Login, 64)));
+    }
+}
