@@ -9,7 +9,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 # In CI a run that hides failures behind the first one is of no use either; only its output is shorter.
 NEXTEST_PROFILE := $(if $(CI),ci,default)
 
-.PHONY: help run test test-long check arch deny fmt lint migrate demo conformance cargo nextest cargo-deny
+.PHONY: help run test test-long bench bench-quick check arch deny fmt lint migrate demo conformance cargo nextest cargo-deny
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-12s %s\n", $$1, $$2 }'
@@ -28,6 +28,14 @@ test-long: nextest ## Run the long forms of the random tests (TRIALS_SEED=... re
 	TRIALS=long $(TARGET)/long/app with-test-postgres \
 		cargo nextest run --locked --workspace --profile long --cargo-profile long \
 		-E 'test(/^(model|parsing|faults|idempotency_model)::/)'
+
+bench: cargo ## Measure the shop against what PostgreSQL itself can do (some 14 minutes, on a machine that idles)
+	cargo build --locked --release --package app --package bench
+	$(TARGET)/release/bench
+
+bench-quick: cargo ## The same in less than two minutes: one round, at 16 and 64 connections
+	cargo build --locked --release --package app --package bench
+	$(TARGET)/release/bench --quick
 
 check: lint arch deny ## Run all checks but the tests
 

@@ -60,7 +60,8 @@ forbid adapters-postgres "${everywhere[@]}" "${web[@]}" "${provider[@]}" adapter
 forbid adapters-stripe "${everywhere[@]}" "${web[@]}" "${database[@]}" adapters-crypto stripe-simulator app
 forbid api-actix "${everywhere[@]}" "${database[@]}" "${provider[@]}" 'adapters-*' app
 forbid stripe-simulator "${everywhere[@]}" "${database[@]}" "${provider[@]}" api-actix domain 'adapters-*' app
-forbid app "${everywhere[@]}" ironcart-tests
+forbid app "${everywhere[@]}" ironcart-tests bench
+forbid bench "${everywhere[@]}" ironcart-tests
 
 # The private PostgreSQL is made with SQL of its own; it is no part of the shop.
 forbid_text 'app holds no SQL' \

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::load::{Errors, Latencies, float};
 use crate::plan::{Kind, Plan};
+use crate::targets::Verdict;
 
 /// Everything of a run.
 #[derive(Debug, Serialize)]
@@ -16,6 +17,7 @@ pub(crate) struct Figures {
     pub(crate) cells: Vec<Cell>,
     pub(crate) overload: Option<Overload>,
     pub(crate) baseline: Option<Baseline>,
+    pub(crate) targets: Vec<Verdict>,
     pub(crate) took_seconds: f64,
 }
 
@@ -38,6 +40,8 @@ pub(crate) struct Cell {
     pub(crate) units_per_second: Spread,
     pub(crate) latency_ms: Option<Percentiles>,
     pub(crate) limit: Option<Limit>,
+    /// How many times what pgbench does.
+    pub(crate) times_limit: Option<f64>,
     pub(crate) one_call_per_second: Option<Spread>,
     pub(crate) app_cpu_ms_per_unit: f64,
     pub(crate) postgres_cpu_ms_per_unit: f64,
@@ -46,13 +50,6 @@ pub(crate) struct Cell {
     pub(crate) peak_rss_mib: f64,
     pub(crate) ready_after_ms: f64,
     pub(crate) errors: Errors,
-}
-
-impl Cell {
-    /// How many times what pgbench does.
-    pub(crate) fn ratio(&self) -> Option<f64> {
-        self.limit.as_ref().and_then(|limit| ratio(self.units_per_second.median, limit.per_second.median))
-    }
 }
 
 /// What pgbench did of the same SQL work.
@@ -125,7 +122,7 @@ pub(crate) struct Overload {
 pub(crate) struct Baseline {
     /// Median latency of each round.
     pub(crate) ours_ms: Spread,
-    pub(crate) baseline_ms: Spread,
+    pub(crate) theirs_ms: Spread,
     pub(crate) errors: Errors,
 }
 

@@ -6,14 +6,16 @@
 //! comes with each access token is left out: how often it must be asked is the shop's choice.
 
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::time::Duration;
 
 use tokio::process::Command;
 
 use crate::cpu;
 use crate::error::{During as _, Step, StepFailed};
+use crate::figures::ratio;
+use crate::load::float;
 use crate::postgres::{Database, Server};
-use crate::stock::ACCOUNTS;
 
 /// Made in the database that all others are copied from.
 pub(crate) const FUNCTIONS: &str = include_str!("../sql/limit/functions.sql");
@@ -55,11 +57,12 @@ pub(crate) const FLASH_ONE_CALL: &[Script] = &[(1, &[UNIT, HOT_PRODUCT, ONE_CALL
 /// One run of pgbench.
 #[derive(Debug, Clone)]
 pub(crate) struct LimitRun {
-    /// Units per second, without the time of connecting.
+    /// Units per second, once its clients had warmed up.
     pub(crate) rate: f64,
+    /// All units, those of the warm-up too.
     pub(crate) units: u64,
     /// What PostgreSQL cost, per unit.
-    pub(crate) postgres_cpu: Duration,
+    pub(crate) postgres_cpu_ms: f64,
 }
 
 /// Runs pgbench.
@@ -78,6 +81,7 @@ pub(crate) struct Load {
     pub(crate) clients: usize,
     /// How many customers take turns.
     pub(crate) customers: u64,
+    /// After the warm-up.
     pub(crate) seconds: u64,
 }
 
@@ -103,7 +107,9 @@ impl Pgbench {
         command.env_clear().current_dir(&self.folder).kill_on_drop(true);
         command.args(["--no-vacuum", "--protocol", "prepared", "--host", "127.0.0.1", "--username", "ironcart"]);
         command.args(["--port", &server.port().to_string(), "--client", &load.clients.to_string()]);
-        command.args(["--jobs", &load.clients.min(2).to_string(), "--time", &load.seconds.to_string()]);
+        let warm_up = warm_up_seconds(load.clients);
+        let seconds = (warm_up + load.seconds).to_string();
+        command.args(["--jobs", &load.clients.min(2).to_string(), "--time", &seconds, "--progress", "1"]);
         let numbers = [
             ("n", 0),
             ("first", 0),
@@ -120,42 +126,54 @@ impl Pgbench {
             command.arg(format!("--file={}@{weight}", file.display()));
         }
         command.arg(&database.name);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let running = command.spawn().during("starting pgbench")?;
+        tokio::time::sleep(Duration::from_secs(warm_up)).await;
         let before = cpu::of_family(server.pid())?;
         let limit = Duration::from_secs(load.seconds + 60);
-        let output =
-            tokio::time::timeout(limit, command.output()).await.during("pgbench")?.during("running pgbench")?;
-        let postgres_cpu = cpu::of_family(server.pid())?.saturating_sub(before);
+        let ended = tokio::time::timeout(limit, running.wait_with_output()).await;
+        let output = ended.during("waiting for pgbench")?.during("running pgbench")?;
+        let spent = cpu::of_family(server.pid())?.saturating_sub(before).as_secs_f64();
         let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         let told = Told::parse(&said).filter(|told| output.status.success() && told.failed == 0);
-        let Told { rate, units, .. } = told.ok_or_else(|| StepFailed::new("pgbench", said.clone()))?;
-        let share = u32::try_from(units.max(1)).unwrap_or(u32::MAX);
-        Ok(LimitRun { rate, units, postgres_cpu: postgres_cpu / share })
+        let settled = usize::try_from(warm_up).unwrap_or_default();
+        let told = told.and_then(|told| Some((told.rate_from(settled)?, told.units)));
+        let (rate, units) = told.ok_or_else(|| StepFailed::new("pgbench", said))?;
+        let postgres_cpu_ms = ratio(spent * 1_000.0, rate * float(load.seconds)).unwrap_or_default();
+        Ok(LimitRun { rate, units, postgres_cpu_ms })
     }
 }
 
-/// So many units at most can a run of this length do that uses up what was prepared.
-pub(crate) const fn accounts_suffice(units: u64) -> bool {
-    units < ACCOUNTS
+/// pgbench's clients connect anew in each run, and have to learn the catalogue and plan each statement several times;
+/// the shop's connections have done that long ago. So many seconds don't count.
+pub(crate) const fn warm_up_seconds(clients: usize) -> u64 {
+    if clients <= 16 { 1 } else { 2 }
 }
 
-/// What pgbench tells in the end.
+/// What pgbench tells.
 #[derive(Debug, PartialEq)]
 struct Told {
-    rate: f64,
+    /// Units per second in each second of the run.
+    rates: Vec<f64>,
+    /// Over the whole run.
     units: u64,
     failed: u64,
 }
 
 impl Told {
     fn parse(text: &str) -> Option<Self> {
-        let after = |label: &str| text.lines().find_map(|line| line.strip_prefix(label));
-        let first = |rest: &str| rest.split([' ', '/', '(']).find(|word| !word.is_empty()).map(str::to_owned);
-        // Clients that were cut off are only told of on standard error.
+        // Clients that were cut off are told of in passing.
         if text.contains("aborted") {
             return None;
         }
+        let after = |label: &str| text.lines().find_map(|line| line.strip_prefix(label));
+        let first = |rest: &str| rest.split([' ', '(']).find(|word| !word.is_empty()).map(str::to_owned);
+        let progress = |line: &str| {
+            let (_, rest) = line.strip_prefix("progress: ")?.split_once(" s, ")?;
+            first(rest)?.parse().ok()
+        };
         Some(Self {
-            rate: first(after("tps =")?)?.parse().ok()?,
+            rates: text.lines().filter_map(progress).collect(),
             units: first(after("number of transactions actually processed:")?)?.parse().ok()?,
             // Before version 15 every failed statement ends its client.
             failed: after("number of failed transactions:")
@@ -163,27 +181,39 @@ impl Told {
                 .map_or(Some(0), |count| count.parse().ok())?,
         })
     }
+
+    /// The rate from a second on; the run's last second may not be told of.
+    fn rate_from(&self, second: usize) -> Option<f64> {
+        let rates = self.rates.get(second..).filter(|rates| !rates.is_empty())?;
+        Some(rates.iter().sum::<f64>() / float(rates.len() as u64))
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
-    const SAID: &str = "pgbench (15.13)\ntransaction type: script-0.sql\nscaling factor: 1\nquery mode: prepared\n\
-        number of clients: 16\nnumber of threads: 2\nmaximum number of tries: 1\nduration: 3 s\n\
+    const SAID: &str = "pgbench (15.13)\nprogress: 1.0 s, 500.5 tps, lat 10.1 ms stddev 2.2, 0 failed\n\
+        progress: 2.0 s, 1500.0 tps, lat 10.1 ms stddev 2.2, 0 failed\n\
+        progress: 3.0 s, 1700.0 tps, lat 10.1 ms stddev 2.2, 0 failed\ntransaction type: script-0.sql\n\
         number of transactions actually processed: 4567\nnumber of failed transactions: 0 (0.000%)\n\
         latency average = 10.5 ms\ninitial connection time = 20.1 ms\n\
         tps = 1523.456789 (without initial connection time)\n";
 
     #[test]
-    fn pgbench_tells_its_rate_and_its_transactions() {
-        assert_eq!(Told::parse(SAID), Some(Told { rate: 1_523.456_789, units: 4_567, failed: 0 }));
+    fn pgbench_tells_its_rate_by_the_second_and_its_transactions() {
+        let told = Told::parse(SAID).unwrap();
+        assert_eq!(told, Told { rates: vec![500.5, 1_500.0, 1_700.0], units: 4_567, failed: 0 });
+        assert_eq!((told.rate_from(1), told.rate_from(3)), (Some(1_600.0), None));
     }
 
     #[test]
     fn older_versions_do_not_count_failures() {
-        let older = SAID.replace("number of failed transactions: 0 (0.000%)\n", "");
-        assert_eq!(Told::parse(&older).map(|told| told.units), Some(4_567));
+        let older = SAID.replace("number of failed transactions: 0 (0.000%)\n", "").replace(", 0 failed", "");
+        let told = Told::parse(&older).unwrap();
+        assert_eq!((told.units, told.rates.len()), (4_567, 3));
         let failed = SAID.replace("failed transactions: 0 (0.000%)", "failed transactions: 12 (0.3%)");
         assert_eq!(Told::parse(&failed).map(|told| told.failed), Some(12));
     }

@@ -20,6 +20,8 @@ pub(crate) struct Server {
     programs: PathBuf,
     admin: Client,
     made: u32,
+    /// Databases that are no longer needed.
+    retired: Vec<String>,
 }
 
 impl Server {
@@ -37,7 +39,7 @@ impl Server {
         let programs = programs_of(running.pid())?;
         let admin = connect(running.port(), "postgres").await?;
         running.create_database(TEMPLATE).await.during("making the template")?;
-        Ok(Self { running, programs, admin, made: 0 })
+        Ok(Self { running, programs, admin, made: 0, retired: Vec::new() })
     }
 
     /// The process that all others of the server are children of.
@@ -84,23 +86,27 @@ impl Server {
         connect(self.port(), TEMPLATE).await
     }
 
-    /// A fresh copy of the filled database.
+    /// A fresh copy of the filled database. Those that were retired are dropped, which is a checkpoint as well: the
+    /// copy's pages are written now, not in the first window.
     pub(crate) async fn fresh(&mut self) -> Step<Database> {
         self.made += 1;
         let name = format!("shop_{}", self.made);
         let make = format!("CREATE DATABASE {name} TEMPLATE {TEMPLATE}");
         self.admin.batch_execute(&make).await.during("copying the database")?;
-        // The copy's pages are written now, not in the first window.
-        self.admin.batch_execute("CHECKPOINT").await.during("a checkpoint")?;
+        if self.retired.is_empty() {
+            self.admin.batch_execute("CHECKPOINT").await.during("a checkpoint")?;
+        }
+        for retired in std::mem::take(&mut self.retired) {
+            let drop = format!("DROP DATABASE {retired} WITH (FORCE)");
+            self.admin.batch_execute(&drop).await.during("dropping a database")?;
+        }
         let client = connect(self.port(), &name).await?;
         Ok(Database { url: self.running.url(&name), name, client })
     }
 
-    /// Drops a database with whoever is in it.
-    pub(crate) async fn drop(&self, database: Database) -> Step<()> {
-        let Database { name, client, .. } = database;
-        drop(client);
-        self.admin.batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)")).await.during("dropping a database")
+    /// Takes back a database that is no longer needed.
+    pub(crate) fn retire(&mut self, database: Database) {
+        self.retired.push(database.name);
     }
 
     /// Stops the server.

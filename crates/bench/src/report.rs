@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::figures::{Cell, Figures, Percentiles, Spread};
-use crate::targets::{Verdict, verdicts};
+use crate::targets::Verdict;
 
 /// The whole report. Writing to a `String` can't fail.
 pub(crate) fn markdown(figures: &Figures) -> String {
@@ -11,13 +11,15 @@ pub(crate) fn markdown(figures: &Figures) -> String {
     let machine = &figures.machine;
     let _ = writeln!(
         text,
-        "{} CPUs ({}), Linux {}; {}. {} rounds of {} s, in {:.0} s.\n",
+        "{} CPUs ({}), Linux {}; {}. {} rounds of {} s (reads: {} s, webhook: {} s), in {:.0} s.\n",
         machine.cpus,
         machine.processor,
         machine.kernel,
         machine.postgres,
         figures.plan.rounds,
         figures.plan.window_seconds,
+        figures.plan.read_seconds,
+        figures.plan.webhook_seconds,
         figures.took_seconds
     );
     text.push_str(HEAD);
@@ -48,12 +50,12 @@ pub(crate) fn markdown(figures: &Figures) -> String {
             text,
             "\nA single idle order: {} ms, with the baseline's binary {} ms (medians of rounds in turn); errors: {}.",
             precise(baseline.ours_ms),
-            precise(baseline.baseline_ms),
+            precise(baseline.theirs_ms),
             told(&baseline.errors),
         );
     }
     errors(&mut text, &figures.cells);
-    targets(&mut text, &verdicts(figures));
+    targets(&mut text, &figures.targets);
     text
 }
 
@@ -82,7 +84,7 @@ fn row(text: &mut String, cell: &Cell) {
         spread(cell.units_per_second),
         or_dash(cell.latency_ms.map(three)),
         or_dash(limit.map(|limit| spread(limit.per_second))),
-        or_dash(cell.ratio().map(|ratio| format!("{ratio:.2}"))),
+        or_dash(cell.times_limit.map(|ratio| format!("{ratio:.2}"))),
         or_dash(cell.one_call_per_second.map(|rate| format!("{:.0}", rate.median))),
         cell.app_cpu_ms_per_unit,
         cell.postgres_cpu_ms_per_unit,
@@ -139,7 +141,7 @@ fn targets(text: &mut String, verdicts: &[Verdict]) {
 /// One cell on one line, for whoever waits.
 pub(crate) fn line(cell: &Cell) -> String {
     let errors: u64 = cell.errors.values().sum();
-    let ratio = cell.ratio().map(|ratio| format!(", {ratio:.2} x limit")).unwrap_or_default();
+    let ratio = cell.times_limit.map(|ratio| format!(", {ratio:.2} x limit")).unwrap_or_default();
     let at = cell.connections.map(|count| format!(" at {count}")).unwrap_or_default();
     let unexpected = if errors > 0 { format!(", {errors} errors") } else { String::new() };
     format!("{}{at}: {}/s{ratio}{unexpected}", cell.scenario.name(), spread(cell.units_per_second))

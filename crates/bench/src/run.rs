@@ -6,13 +6,13 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crate::cpu;
-use crate::error::{Step, StepFailed};
+use crate::error::{During as _, Step, StepFailed};
 use crate::figures::{
     Baseline, Cell, Figures, Limit, Machine, Overload, Percentiles, Spread, mebibytes, ms_per_unit, ratio,
 };
-use crate::limit::{LimitRun, Load, Pgbench};
-use crate::load::{Connection, Errors, Failure, Latencies, Pool, Window, closed, float};
-use crate::plan::{Kind, MOST_LIMIT_CLIENTS, Plan};
+use crate::limit::{LimitRun, Load, Pgbench, warm_up_seconds};
+use crate::load::{Connection, Errors, Latencies, Pool, Window, closed, float};
+use crate::plan::{Kind, MOST_LIMIT_CLIENTS, Plan, events_for};
 use crate::postgres::{Database, Server};
 use crate::progress::progress;
 use crate::scenarios::{
@@ -21,6 +21,7 @@ use crate::scenarios::{
 use crate::shop::{Shop, ShopConfig};
 use crate::stock::{self, empty_carts, fill_carts};
 use crate::stripe::StripeStandIn;
+use crate::targets::verdicts;
 
 /// How often the rate of orders that the shop can take it is offered.
 const OVERLOAD: f64 = 4.0;
@@ -78,6 +79,8 @@ impl Bench {
                 let most = cells.iter().rev().find(|other| other.scenario == kind && other.limit.is_some());
                 cell.limit = most.and_then(|other| other.limit.clone());
             }
+            cell.times_limit =
+                cell.limit.as_ref().and_then(|limit| ratio(cell.units_per_second.median, limit.per_second.median));
             progress(&crate::report::line(&cell));
             cells.push(cell);
         }
@@ -86,17 +89,17 @@ impl Bench {
             progress(&crate::report::line(&cell));
             cells.push(cell);
         }
-        let overload = match plan.kinds.contains(&Kind::Overload) {
-            true => Some(self.overload(plan, &cells).await?),
-            false => None,
-        };
+        let overload =
+            if plan.kinds.contains(&Kind::Overload) { Some(self.overload(plan, &cells).await?) } else { None };
         let baseline = match self.baseline.clone() {
             Some(program) => Some(self.compare(plan, program).await?),
             None => None,
         };
         let machine = Machine::describe(self.server.description().await?);
-        let plan = plan.clone();
-        Ok(Figures { machine, plan, cells, overload, baseline, took_seconds: begun.elapsed().as_secs_f64() })
+        let (plan, took_seconds) = (plan.clone(), begun.elapsed().as_secs_f64());
+        let mut figures = Figures { machine, plan, cells, overload, baseline, targets: Vec::new(), took_seconds };
+        figures.targets = verdicts(&figures);
+        Ok(figures)
     }
 
     async fn cell(&mut self, plan: &Plan, kind: Kind, connections: usize) -> Step<Cell> {
@@ -125,8 +128,9 @@ impl Bench {
             shop.complaints().iter().for_each(|line| progress(&format!("  the app said: {line}")));
         }
         self.tokens = tokens;
+        drop(pool);
         shop.stop().await?;
-        self.server.drop(database).await?;
+        self.server.retire(database);
         Ok(cell)
     }
 
@@ -143,7 +147,7 @@ impl Bench {
         if kind.needs_full_carts() {
             fill_carts(database).await?;
         }
-        let connections = pool.of(connections).await.map_err(unreachable_shop)?;
+        let connections = pool.of(connections).await.during("connecting to the app")?;
         window(kind, people, None, connections, plan.warm_up).await.map(drop)
     }
 
@@ -166,9 +170,9 @@ impl Bench {
         if kind != Kind::Webhook {
             return Ok(None);
         }
-        let wanted = events_for(connections, length);
-        let pending = PendingOrders::new(people, wanted);
-        let placing = pool.of(PREPARING).await.map_err(unreachable_shop)?;
+        let wanted = events_for(connections, length.as_secs());
+        let pending = PendingOrders::new(people, usize::try_from(wanted).unwrap_or(usize::MAX));
+        let placing = pool.of(PREPARING).await.during("connecting to the app")?;
         let window = closed(&pending, placing, Duration::from_mins(1)).await;
         if let Some((words, count)) = window.errors.first_key_value() {
             return Err(StepFailed::new("placing orders to be paid", format!("{count} times {words}")));
@@ -185,7 +189,7 @@ impl Bench {
         (pool, connections, length): (&mut Pool, usize, Duration),
         rounds: &mut Rounds,
     ) -> Step<()> {
-        let connections = pool.of(connections).await.map_err(unreachable_shop)?;
+        let connections = pool.of(connections).await.during("connecting to the app")?;
         let (app, postgres, generator) = (shop.cpu()?, cpu::of_family(self.server.pid())?, cpu::of_this_thread()?);
         let window = window(kind, people, payments, connections, length).await?;
         rounds.generator_cpu += cpu::of_this_thread()?.saturating_sub(generator);
@@ -206,14 +210,17 @@ impl Bench {
         for (scripts, runs) in [(kind.limit(), &mut rounds.limit), (kind.one_call(), &mut rounds.one_call)] {
             let Some(scripts) = scripts else { continue };
             if kind == Kind::Webhook {
-                let each = (events_for(clients, length) * 2 / clients) as u64;
+                let seconds = length.as_secs() + warm_up_seconds(clients);
+                // Clients are not equally fast.
+                let each = events_for(clients, seconds) * 2 / clients as u64;
                 self.pgbench.prepare_payments(database, clients, each).await?;
             } else if kind.needs_full_carts() {
                 fill_carts(database).await?;
             } else if matches!(kind, Kind::Cart | Kind::Mixed | Kind::Checkout | Kind::Flash) {
                 empty_carts(database).await?;
             }
-            let load = Load { scripts, clients, customers: kind.customers(), seconds: length.as_secs() };
+            let seconds = length.as_secs();
+            let load = Load { scripts, clients, customers: kind.customers(), seconds };
             runs.push(self.pgbench.run(&self.server, database, load).await?);
         }
         Ok(())
@@ -266,7 +273,7 @@ impl Bench {
             fill_carts(&database).await?;
             let wanted = usize::try_from(plan.swept_orders).unwrap_or(usize::MAX);
             let pending = PendingOrders::new(&people, wanted);
-            let placing = pool.of(PREPARING).await.map_err(unreachable_shop)?;
+            let placing = pool.of(PREPARING).await.during("connecting to the app")?;
             let placed = closed(&pending, placing, Duration::from_mins(1)).await;
             add(&mut rounds.errors, &placed.errors);
             let (app, postgres) = (shop.cpu()?, cpu::of_family(self.server.pid())?);
@@ -280,8 +287,9 @@ impl Bench {
         let mut cell = summary(Kind::Sweep, None, rounds, &shop)?;
         // Single orders are not seen from outside.
         cell.latency_ms = None;
+        drop(pool);
         shop.stop().await?;
-        self.server.drop(database).await?;
+        self.server.retire(database);
         Ok(cell)
     }
 
@@ -309,12 +317,12 @@ impl Bench {
             refused: seen.refused.count(),
             refused_ms: Percentiles::of(&seen.refused),
             not_sent: seen.not_sent,
-            drained_after_ms: (seen.drained - seen.elapsed).as_secs_f64() * 1_000.0,
+            drained_after_ms: seen.drained.saturating_sub(seen.elapsed).as_secs_f64() * 1_000.0,
             peak_rss_mib: mebibytes(shop.peak_memory()?),
             errors: seen.errors,
         };
         shop.stop().await?;
-        self.server.drop(database).await?;
+        self.server.retire(database);
         Ok(overload)
     }
 
@@ -334,30 +342,23 @@ impl Bench {
         let mut errors = Errors::new();
         for round in 0..=plan.baseline_rounds {
             for ((shop, people), medians) in sides.iter().zip(&mut medians) {
-                let mut connection = [Connection::open(shop.address).await.map_err(unreachable_shop)?];
+                let mut connection = [Connection::open(shop.address).await.during("connecting to the app")?];
                 let window = closed(&Orders(people), &mut connection, Duration::from_secs(1)).await;
                 add(&mut errors, &window.errors);
                 // The first round warms up.
                 medians.extend(window.latencies.sorted().percentile_ms(50).filter(|_| round > 0));
             }
         }
-        let [ours_ms, baseline_ms] = medians.map(Spread::of);
+        let [ours_ms, theirs_ms] = medians.map(Spread::of);
         let nothing = || StepFailed::new("comparing with the baseline", "no order was answered");
         let baseline =
-            Baseline { ours_ms: ours_ms.ok_or_else(nothing)?, baseline_ms: baseline_ms.ok_or_else(nothing)?, errors };
+            Baseline { ours_ms: ours_ms.ok_or_else(nothing)?, theirs_ms: theirs_ms.ok_or_else(nothing)?, errors };
         our_shop.stop().await?;
         their_shop.stop().await?;
-        self.server.drop(ours).await?;
-        self.server.drop(theirs).await?;
+        self.server.retire(ours);
+        self.server.retire(theirs);
         Ok(baseline)
     }
-}
-
-/// More events than a window can take in.
-fn events_for(connections: usize, length: Duration) -> usize {
-    let per_second = if connections == 1 { 700 } else { 2_000 };
-    let length = usize::try_from(length.as_secs()).unwrap_or(1);
-    per_second * length.max(1)
 }
 
 async fn window(
@@ -383,14 +384,10 @@ async fn window(
     })
 }
 
-fn unreachable_shop(failure: Failure) -> StepFailed {
-    StepFailed::new("connecting to the app", failure.words())
-}
-
 fn summary(kind: Kind, connections: Option<usize>, rounds: Rounds, shop: &Shop) -> Step<Cell> {
     let units = rounds.latencies.count();
     let of_limit = |runs: &[LimitRun]| Spread::of(runs.iter().map(|run| run.rate));
-    let limit_cpu = rounds.limit.iter().map(|run| run.postgres_cpu.as_secs_f64() * 1_000.0);
+    let limit_cpu = rounds.limit.iter().map(|run| run.postgres_cpu_ms);
     let limit = of_limit(&rounds.limit).zip(Spread::of(limit_cpu)).map(|(per_second, cpu)| Limit {
         clients: connections.unwrap_or_default(),
         per_second,
@@ -403,6 +400,7 @@ fn summary(kind: Kind, connections: Option<usize>, rounds: Rounds, shop: &Shop) 
         units_per_second: Spread::of(rounds.app).ok_or_else(|| StepFailed::new("summing up", "there was no window"))?,
         latency_ms: Percentiles::of(&rounds.latencies),
         limit,
+        times_limit: None,
         one_call_per_second: of_limit(&rounds.one_call),
         app_cpu_ms_per_unit: ms_per_unit(rounds.app_cpu, units),
         postgres_cpu_ms_per_unit: ms_per_unit(rounds.postgres_cpu, units),

@@ -1,10 +1,12 @@
 //! What the shop is asked to reach, and whether it did. Only what was measured is judged.
 
+use serde::Serialize;
+
 use crate::figures::{Cell, Figures};
 use crate::plan::Kind;
 
 /// One target.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Verdict {
     pub(crate) target: String,
     pub(crate) asked: String,
@@ -70,7 +72,7 @@ impl Seen<'_> {
     }
 
     fn ratio(&self, kind: Kind, connections: usize, least: f64) -> Option<Verdict> {
-        let ratio = self.cell(kind, connections)?.ratio()?;
+        let ratio = self.cell(kind, connections)?.times_limit?;
         Some(at_least(format!("{} at {connections}, × limit", kind.name()), ratio, least))
     }
 
@@ -116,7 +118,7 @@ impl Seen<'_> {
 
 fn baseline(figures: &Figures) -> Option<Verdict> {
     let baseline = figures.baseline.as_ref()?;
-    let share = baseline.ours_ms.median / baseline.baseline_ms.median;
+    let share = baseline.ours_ms.median / baseline.theirs_ms.median;
     Some(Verdict {
         target: "a single idle order, × baseline's time".to_owned(),
         asked: "≤ 1.1".to_owned(),

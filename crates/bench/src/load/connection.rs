@@ -1,5 +1,6 @@
 //! One keep-alive connection to the shop: bytes out, a head and a body of known length back.
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -33,6 +34,14 @@ impl Failure {
         self.is_broken
     }
 }
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.words)
+    }
+}
+
+impl std::error::Error for Failure {}
 
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
