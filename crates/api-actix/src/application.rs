@@ -59,6 +59,8 @@ pub struct Shell {
     pub cors_origins: Vec<String>,
     /// How long clients may take.
     pub timeouts: Timeouts,
+    /// How many threads serve HTTP.
+    pub workers: usize,
 }
 
 /// How long clients may take, lest slow ones hold connections for nothing.
@@ -140,8 +142,9 @@ pub fn serve(
     api: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<Server> {
-    let head_timeout = shell.timeouts.head;
+    let (head_timeout, workers) = (shell.timeouts.head, shell.workers);
     let server = HttpServer::new(move || app(shell.clone(), open.clone(), api.clone()))
+        .workers(workers)
         .keep_alive(KEEP_ALIVE)
         .client_request_timeout(head_timeout)
         .client_disconnect_timeout(DISCONNECT_TIMEOUT)

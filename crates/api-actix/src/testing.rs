@@ -86,6 +86,7 @@ pub(crate) fn shell() -> Shell {
         auth_guard: Arc::new(Unguarded),
         cors_origins: Vec::new(),
         timeouts: Timeouts::default(),
+        workers: 1,
     }
 }
 

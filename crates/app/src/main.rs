@@ -3,10 +3,16 @@
 use std::process::ExitCode;
 
 use app::cli::Cli;
-use app::run::run;
+use app::run::{fail, run};
+use app::system::half_the_processors;
 use clap::Parser as _;
+use tokio::runtime::Builder;
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    run(Cli::parse().command()).await
+fn main() -> ExitCode {
+    let command = Cli::parse().command();
+    // The other half is for HTTP: twice as many threads as processors only take them from each other.
+    match Builder::new_multi_thread().worker_threads(half_the_processors()).enable_all().build() {
+        Ok(runtime) => runtime.block_on(run(command)),
+        Err(error) => fail(&error),
+    }
 }

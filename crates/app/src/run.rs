@@ -95,7 +95,8 @@ pub async fn run(command: Command) -> ExitCode {
     }
 }
 
-fn fail(error: &dyn std::error::Error) -> ExitCode {
+/// Tells why the process fails, on standard error.
+pub fn fail(error: &dyn std::error::Error) -> ExitCode {
     say(&format!("error: {}\n", chain(error)), &mut std::io::stderr());
     ExitCode::FAILURE
 }

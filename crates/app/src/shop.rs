@@ -30,6 +30,7 @@ use tokio::task::JoinHandle;
 
 use crate::background::{Background, ErrandBell, Intervals};
 use crate::metrics::{self, MetricsPlace};
+use crate::system::half_the_processors;
 
 /// What a shop is made of.
 pub struct ShopParts {
@@ -188,6 +189,7 @@ impl Shop {
             auth_guard,
             cors_origins: parts.cors_origins,
             timeouts: Timeouts::default(),
+            workers: half_the_processors(),
         };
         let keys: Arc<dyn IdempotencyRepository> = Arc::new(PgIdempotency::new(pool));
         let page = metrics::page();

@@ -1,4 +1,4 @@
-//! The time and the ids of a running shop: the only place that asks the machine for them.
+//! The time, the ids and the threads of a running shop: the only place that asks the machine for them.
 
 use chrono::{DurationRound, TimeDelta, Utc};
 use domain::clock::{Clock, Ids, Timestamp};
@@ -26,6 +26,12 @@ impl Ids for SystemIds {
     fn next(&self) -> Uuid {
         Uuid::now_v7()
     }
+}
+
+/// How many threads each of the two parts has that share the processors, HTTP and the rest: half of them, at least one.
+#[must_use]
+pub fn half_the_processors() -> usize {
+    std::thread::available_parallelism().map_or(1, |processors| (processors.get() / 2).max(1))
 }
 
 /// 64 hexadecimal digits from the machine's random source, for secrets that last as long as the process.
