@@ -1,6 +1,7 @@
 //! Orders on PostgreSQL. Every command locks in one order: customer, cart lines, products by id, order (with its
 //! payment, whose rows are only written under the order's lock). Events lock their receipt before all that.
 
+mod announce;
 mod change;
 mod claim;
 mod customer;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 pub use claim::PgTasks;
+use domain::catalog::{CatalogWatcher, Unwatched};
 use domain::clock::{Ids, Timestamp};
 use domain::id::OrderId;
 use domain::order::{
@@ -38,6 +40,7 @@ pub struct PgOrders {
     pool: PgPool,
     ids: Arc<dyn Ids>,
     events: Arc<dyn EventReader>,
+    watcher: Arc<dyn CatalogWatcher>,
 }
 
 impl PgOrders {
@@ -45,14 +48,22 @@ impl PgOrders {
     /// waited for their receipt.
     #[must_use]
     pub fn new(pool: PgPool, ids: Arc<dyn Ids>, events: Arc<dyn EventReader>) -> Self {
-        Self { pool, ids, events }
+        Self { pool, ids, events, watcher: Arc::new(Unwatched) }
+    }
+
+    /// The same, and `watcher` hears of every move of stock before the one who asked for it does.
+    #[must_use]
+    pub fn watched_by(self, watcher: Arc<dyn CatalogWatcher>) -> Self {
+        Self { watcher, ..self }
     }
 }
 
 #[async_trait]
 impl OrderRepository for PgOrders {
     async fn place(&self, command: &PlaceOrder) -> Result<Order, PlaceOrderError> {
-        self.place_order(command).await
+        let placed = self.place_order(command).await;
+        self.tell_of_stock(placed.as_ref().ok());
+        placed
     }
 
     async fn start_payment(&self, command: &StartPayment) -> Result<Order, StartPaymentError> {
@@ -60,7 +71,9 @@ impl OrderRepository for PgOrders {
     }
 
     async fn cancel(&self, command: &CancelOrder) -> Result<Order, CancelOrderError> {
-        self.cancel_order(command).await
+        let cancelled = self.cancel_order(command).await;
+        self.tell_of_stock(cancelled.as_ref().ok());
+        cancelled
     }
 
     async fn fulfil(&self, command: &FulfilOrder) -> Result<Order, FulfilOrderError> {
@@ -72,7 +85,11 @@ impl OrderRepository for PgOrders {
     }
 
     async fn expire(&self, command: &ExpireOrder) -> Result<Expiry, StoreError> {
-        self.expire_order(command).await
+        let expiry = self.expire_order(command).await?;
+        if expiry == Expiry::Cancelled {
+            self.tell_of_stock_of(command.order_id).await;
+        }
+        Ok(expiry)
     }
 
     async fn hear(
