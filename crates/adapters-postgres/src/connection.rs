@@ -38,6 +38,18 @@ impl FromStr for DatabaseUrl {
     }
 }
 
+impl DatabaseUrl {
+    /// How the driver connects to it.
+    pub(crate) const fn config(&self) -> &tokio_postgres::Config {
+        &self.0
+    }
+
+    /// Whether its connections are encrypted.
+    pub(crate) fn is_encrypted(&self) -> bool {
+        self.0.get_ssl_mode() == SslMode::Require
+    }
+}
+
 impl fmt::Debug for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (hosts, ports) = (self.0.get_hosts(), self.0.get_ports());
@@ -113,7 +125,7 @@ impl SessionLimits {
 /// With `sslmode=require` in the URL it is encrypted, and the server must show a certificate for its name that a
 /// public authority signed. Otherwise it is plain, for servers on this machine or in a private network.
 pub(crate) async fn establish(url: &DatabaseUrl, limits: &SessionLimits) -> Result<AsyncPgConnection, ConnectError> {
-    let mut connection = if url.0.get_ssl_mode() == SslMode::Require {
+    let mut connection = if url.is_encrypted() {
         let (client, connection) = url.0.connect(tls()?).await?;
         AsyncPgConnection::try_from_client_and_connection(client, connection).await?
     } else {
@@ -124,7 +136,8 @@ pub(crate) async fn establish(url: &DatabaseUrl, limits: &SessionLimits) -> Resu
     Ok(connection)
 }
 
-fn tls() -> Result<MakeRustlsConnect, rustls::Error> {
+/// How the server's certificate is checked.
+pub(crate) fn tls() -> Result<MakeRustlsConnect, rustls::Error> {
     let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ClientConfig::builder_with_provider(provider)

@@ -18,9 +18,9 @@ mod pool;
 mod schema;
 mod transaction;
 
-pub use accounts::{PgAuthGuard, PgSessions, PgUsers};
+pub use accounts::{LiveSessions, PgAuthGuard, PgSessions, PgUsers};
 pub use cart::PgCarts;
-pub use catalog::PgProducts;
+pub use catalog::{CatalogListener, PgProducts};
 pub use connection::{ConnectError, DatabaseUrl, InvalidDatabaseUrl};
 pub use idempotency::PgIdempotency;
 pub use orders::{PgOrders, PgTasks};

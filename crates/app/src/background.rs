@@ -63,6 +63,17 @@ impl Background {
         Self { stop, loops }
     }
 
+    /// Does more beside the loops: work that may be dropped at any moment, and is when they are to stop.
+    pub fn until_stopped(&mut self, work: impl Future<Output = ()> + Send + 'static) {
+        let mut stopped = self.stop.subscribe();
+        self.loops.spawn(async move {
+            tokio::select! {
+                () = work => {}
+                _ = stopped.wait_for(|stop| *stop) => {}
+            }
+        });
+    }
+
     /// Lets the rounds under way end, for at most `patience`, and begins no new ones.
     pub async fn stop(mut self, patience: Duration) {
         self.stop.send_replace(true);

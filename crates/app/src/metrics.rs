@@ -9,6 +9,11 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 /// Every counter, with what it means.
 const COUNTERS: &[(&str, &str)] = &[
     ("ironcart_fraud_refusals_total", "Orders and cancellations that a fraud rule refused, by rule."),
+    (
+        "ironcart_product_reads_total",
+        "Reads of products and lists by outcome: from memory (hit), by a question to the database (miss) or somebody \
+         else's (shared); and answers that a change overtook, which were not kept (discarded).",
+    ),
     ("ironcart_rate_limited_total", "Requests that a rate limit refused, by limit."),
 ];
 

@@ -8,7 +8,8 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use adapters_crypto::{Argon2Passwords, HasherSetupError, Hs256Tokens, JwtSecret, OpaqueTokens, SystemRandomness};
 use adapters_postgres::{
-    PgAuthGuard, PgCarts, PgIdempotency, PgOrders, PgPool, PgProducts, PgSessions, PgTasks, PgUsers, PoolConfig,
+    CatalogListener, LiveSessions, PgAuthGuard, PgCarts, PgIdempotency, PgOrders, PgPool, PgProducts, PgSessions,
+    PgTasks, PgUsers, PoolConfig,
 };
 use adapters_stripe::{InvalidStripeConfig, StripeConfig, StripeGateway, StripeWebhooks};
 use api_actix::application::{Shell, Timeouts, serve};
@@ -16,11 +17,12 @@ use api_actix::limits::{LimitRules, Limits};
 use api_actix::routes::Services;
 use api_actix::routes::health::{NotReady, Readiness};
 use api_actix::routes::metrics::{MetricsPage, serve_alone};
+use api_actix::routes::products::ProductCache;
 use api_actix::writes::Writes;
 use async_trait::async_trait;
 use domain::account::{AccountPolicy, AccountService, AuthGuard, GuardPolicy, Unguarded};
 use domain::cart::CartService;
-use domain::catalog::CatalogService;
+use domain::catalog::{CatalogService, CatalogWatcher, Unwatched};
 use domain::clock::{Clock, Ids};
 use domain::idempotency::IdempotencyRepository;
 use domain::money::Currency;
@@ -104,10 +106,11 @@ impl UseCases {
     pub fn new(parts: &CoreParts, pool: &PgPool) -> Result<Self, HasherSetupError> {
         let clock = Arc::clone(&parts.clock);
         let ids = Arc::clone(&parts.ids);
+        let live = LiveSessions::default();
         Ok(Self {
             accounts: AccountService {
-                users: Arc::new(PgUsers::new(pool.clone())),
-                sessions: Arc::new(PgSessions::new(pool.clone())),
+                users: Arc::new(PgUsers::new(pool.clone()).remembering(live.clone())),
+                sessions: Arc::new(PgSessions::new(pool.clone()).remembering(live)),
                 guard: Arc::new(Unguarded),
                 hasher: Arc::new(Argon2Passwords::new(Arc::new(SystemRandomness))?),
                 access_tokens: Arc::new(Hs256Tokens::new(&parts.jwt_secret, &parts.previous_jwt_secrets)),
@@ -131,12 +134,24 @@ impl UseCases {
 pub fn reconciler(
     pool: &PgPool,
     stripe: &StripeConfig,
-    (clock, ids): (Arc<dyn Clock>, Arc<dyn Ids>),
+    system: (Arc<dyn Clock>, Arc<dyn Ids>),
     policy: OrderPolicy,
     bell: &ErrandBell,
 ) -> Result<Reconciler, InvalidStripeConfig> {
+    watched_reconciler(pool, stripe, system, policy, bell, Arc::new(Unwatched))
+}
+
+/// The same, and `watcher` hears of stock that moves.
+fn watched_reconciler(
+    pool: &PgPool,
+    stripe: &StripeConfig,
+    (clock, ids): (Arc<dyn Clock>, Arc<dyn Ids>),
+    policy: OrderPolicy,
+    bell: &ErrandBell,
+    watcher: Arc<dyn CatalogWatcher>,
+) -> Result<Reconciler, InvalidStripeConfig> {
     let webhooks = Arc::new(StripeWebhooks::new(stripe)?);
-    let store = Arc::new(PgOrders::new(pool.clone(), Arc::clone(&ids), webhooks));
+    let store = Arc::new(PgOrders::new(pool.clone(), Arc::clone(&ids), webhooks).watched_by(watcher));
     let orders = OrderService {
         orders: Arc::clone(&store) as _,
         events: Arc::clone(&store) as _,
@@ -174,9 +189,14 @@ impl Shop {
         };
         let accounts = AccountService { guard: Arc::clone(&auth_guard), ..accounts };
         let CoreParts { clock, ids, currency, .. } = parts.core;
+        let products = Arc::new(ProductCache::default());
+        let watcher: Arc<dyn CatalogWatcher> = Arc::clone(&products) as _;
+        let repository = PgProducts::new(pool.clone(), currency).watched_by(Arc::clone(&watcher));
+        let catalog = CatalogService { products: Arc::new(repository), ..catalog };
         let webhooks = Arc::new(StripeWebhooks::new(&parts.stripe)?);
         let bell = ErrandBell::default();
-        let reconciler = reconciler(&pool, &parts.stripe, (clock, Arc::clone(&ids)), parts.orders, &bell)?;
+        let system = (clock, Arc::clone(&ids));
+        let reconciler = watched_reconciler(&pool, &parts.stripe, system, parts.orders, &bell, Arc::clone(&watcher))?;
         let orders = reconciler.orders.clone();
         let writes = Arc::new(Writes::on(Handle::current()));
         let shell = Shell {
@@ -201,6 +221,7 @@ impl Shop {
         let services = Services {
             accounts,
             catalog,
+            products,
             cart,
             orders: orders.clone(),
             keys: Arc::clone(&keys),
@@ -217,14 +238,9 @@ impl Shop {
             std::future::pending(),
         )
         .map_err(ShopStartError::Server)?;
-        Ok(Self {
-            address,
-            server: server.handle(),
-            serving: tokio::spawn(server),
-            background: Background::start(reconciler, keys, &bell, parts.intervals),
-            metrics_server,
-            writes,
-        })
+        let mut background = Background::start(reconciler, keys, &bell, parts.intervals);
+        background.until_stopped(CatalogListener::new(parts.database.url, watcher).listen());
+        Ok(Self { address, server: server.handle(), serving: tokio::spawn(server), background, metrics_server, writes })
     }
 
     /// Where it is served.

@@ -1,7 +1,7 @@
 //! Keyset pages: a page never repeats or skips an entry while others are inserted (contract 1, "lists").
 
 /// How many entries a page may hold: 1 to 100, 20 unless asked otherwise.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PageLimit(u8);
 
 impl PageLimit {

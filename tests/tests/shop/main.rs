@@ -29,6 +29,7 @@ mod pool;
 mod purchase;
 mod races;
 mod rate_limits;
+mod reading;
 mod reconciling;
 mod refunds;
 mod security;

@@ -2,10 +2,12 @@
 //! user, the session.
 
 mod guard;
+mod live;
 mod rows;
 mod sessions;
 mod users;
 
 pub use guard::PgAuthGuard;
+pub use live::LiveSessions;
 pub use sessions::PgSessions;
 pub use users::PgUsers;

@@ -1,7 +1,6 @@
 //! Sessions and their refresh tokens on PostgreSQL.
 
 use async_trait::async_trait;
-use diesel::dsl::exists;
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use domain::account::{
@@ -12,6 +11,7 @@ use domain::id::{SessionId, UserId};
 use domain::store::StoreError;
 use uuid::Uuid;
 
+use super::LiveSessions;
 use super::rows::UserRow;
 use super::users::lock_user;
 use crate::error::store_error;
@@ -22,13 +22,20 @@ use crate::{PgPool, Rollback};
 #[derive(Debug, Clone)]
 pub struct PgSessions {
     pool: PgPool,
+    live: Option<LiveSessions>,
 }
 
 impl PgSessions {
     /// Keeps sessions in the pool's database.
     #[must_use]
     pub const fn new(pool: PgPool) -> Self {
-        Self { pool }
+        Self { pool, live: None }
+    }
+
+    /// The same, and what was found alive is kept for a moment in what [`PgUsers`](super::PgUsers) shares.
+    #[must_use]
+    pub fn remembering(self, live: LiveSessions) -> Self {
+        Self { live: Some(live), ..self }
     }
 }
 
@@ -58,7 +65,8 @@ impl SessionRepository for PgSessions {
     }
 
     async fn rotate(&self, command: &RotateToken) -> Result<Rotation, StoreError> {
-        self.pool
+        let rotated = self
+            .pool
             .transaction(async |connection| {
                 let Some(snapshot) = lock_session_of(connection, command.presented).await? else {
                     return Ok(Rotation::Refused);
@@ -82,30 +90,57 @@ impl SessionRepository for PgSessions {
                 }
                 Ok(rotation)
             })
-            .await
+            .await;
+        if let Some(live) = &self.live {
+            match &rotated {
+                Ok(Rotation::Rotated { .. } | Rotation::Refused) => {}
+                Ok(Rotation::Reused { session_id }) => live.forget(*session_id),
+                // It may have been committed.
+                Err(_) => live.forget_all(),
+            }
+        }
+        rotated
     }
 
     async fn end(&self, token: RefreshTokenHash, at: Timestamp) -> Result<(), StoreError> {
         let family = refresh_tokens::table.find(token.0.as_slice()).select(refresh_tokens::session_id);
         let mut connection = self.pool.get().await?;
-        diesel::update(sessions::table.filter(sessions::id.eq_any(family).and(sessions::ended_at.is_null())))
-            .set(sessions::ended_at.eq(at))
-            .execute(&mut connection)
-            .await
-            .map_err(store_error)?;
-        Ok(())
+        let ended: QueryResult<Vec<Uuid>> =
+            diesel::update(sessions::table.filter(sessions::id.eq_any(family).and(sessions::ended_at.is_null())))
+                .set(sessions::ended_at.eq(at))
+                .returning(sessions::id)
+                .get_results(&mut connection)
+                .await;
+        if let Some(live) = &self.live {
+            match &ended {
+                Ok(ended) => ended.iter().for_each(|id| live.forget(SessionId::from(*id))),
+                // It may have been committed.
+                Err(_) => live.forget_all(),
+            }
+        }
+        ended.map(drop).map_err(store_error)
     }
 
     async fn is_live(&self, session_id: SessionId, user_id: UserId, now: Timestamp) -> Result<bool, StoreError> {
-        let live = sessions::table.filter(
-            sessions::id
-                .eq(session_id.uuid())
-                .and(sessions::user_id.eq(user_id.uuid()))
-                .and(sessions::ended_at.is_null())
-                .and(sessions::expires_at.gt(now)),
-        );
+        if self.live.as_ref().is_some_and(|live| live.know(session_id, user_id, now)) {
+            return Ok(true);
+        }
+        let look = self.live.as_ref().map(|live| (live, live.look()));
         let mut connection = self.pool.get().await?;
-        diesel::select(exists(live)).get_result(&mut connection).await.map_err(store_error)
+        let expires_at: Option<Timestamp> = sessions::table
+            .find(session_id.uuid())
+            .filter(sessions::user_id.eq(user_id.uuid()))
+            .filter(sessions::ended_at.is_null())
+            .filter(sessions::expires_at.gt(now))
+            .select(sessions::expires_at)
+            .first(&mut connection)
+            .await
+            .optional()
+            .map_err(store_error)?;
+        if let (Some((live, look)), Some(expires_at)) = (look, expires_at) {
+            live.keep(look, session_id, user_id, expires_at);
+        }
+        Ok(expires_at.is_some())
     }
 }
 

@@ -16,6 +16,7 @@ use domain::page::{Page, PageLimit};
 use domain::store::StoreError;
 use uuid::Uuid;
 
+use super::LiveSessions;
 use super::rows::UserRow;
 use crate::error::{refuse_on, store_error};
 use crate::schema::{sessions, users};
@@ -30,13 +31,30 @@ diesel::define_sql_function! {
 #[derive(Debug, Clone)]
 pub struct PgUsers {
     pool: PgPool,
+    live: Option<LiveSessions>,
 }
 
 impl PgUsers {
     /// Keeps users in the pool's database.
     #[must_use]
     pub const fn new(pool: PgPool) -> Self {
-        Self { pool }
+        Self { pool, live: None }
+    }
+
+    /// The same, and sessions that it ends are forgotten in what [`PgSessions`](super::PgSessions) shares.
+    #[must_use]
+    pub fn remembering(self, live: LiveSessions) -> Self {
+        Self { live: Some(live), ..self }
+    }
+
+    /// Forgets the sessions of a user whose sessions were to be ended, or all if it is not known whose; however that
+    /// went, since when an answer of the database is lost it may have been committed.
+    fn forget_sessions(&self, user: Option<UserId>) {
+        match (&self.live, user) {
+            (Some(live), Some(user)) => live.forget_user(user),
+            (Some(live), None) => live.forget_all(),
+            (None, _) => {}
+        }
     }
 }
 
@@ -100,7 +118,8 @@ impl UserRepository for PgUsers {
     }
 
     async fn update(&self, command: &UpdateUser) -> Result<User, UpdateUserError> {
-        self.pool
+        let updated = self
+            .pool
             .transaction(async |connection| {
                 let active_admins = lock_active_admins(connection).await?;
                 let Some(row) = lock_user(connection, command.id).await? else {
@@ -118,11 +137,14 @@ impl UserRepository for PgUsers {
                 end_sessions(connection, user.id, None, command.at).await?;
                 Ok(user)
             })
-            .await
+            .await;
+        self.forget_sessions(Some(command.id));
+        updated
     }
 
     async fn replace_password(&self, command: &ReplacePassword) -> Result<(), ChangePasswordError> {
-        self.pool
+        let replaced = self
+            .pool
             .transaction(async |connection| {
                 let Some(row) = lock_user(connection, command.user_id).await? else {
                     return Err(Rollback::Refused(ChangePasswordError::WrongPassword));
@@ -133,11 +155,14 @@ impl UserRepository for PgUsers {
                 end_sessions(connection, command.user_id, Some(command.keep), command.at).await?;
                 Ok(())
             })
-            .await
+            .await;
+        self.forget_sessions(Some(command.user_id));
+        replaced
     }
 
     async fn set_password(&self, command: &SetPassword) -> Result<User, SetPasswordError> {
-        self.pool
+        let set = self
+            .pool
             .transaction(async |connection| {
                 let Some(row) = lock_user_by_email(connection, &command.email).await? else {
                     return Err(Rollback::Refused(SetPasswordError::NotFound));
@@ -147,12 +172,15 @@ impl UserRepository for PgUsers {
                 end_sessions(connection, user.id, None, command.at).await?;
                 Ok(user)
             })
-            .await
+            .await;
+        self.forget_sessions(set.as_ref().ok().map(|user| user.id));
+        set
     }
 
     async fn appoint_admin(&self, command: &AppointAdmin) -> Result<User, CreateAdminError> {
         let Credentials { user: newcomer, password_hash } = &command.newcomer;
-        self.pool
+        let appointed = self
+            .pool
             .transaction(async |connection| {
                 let Some(row) = lock_user_by_email(connection, &newcomer.email).await? else {
                     diesel::insert_into(users::table)
@@ -170,7 +198,9 @@ impl UserRepository for PgUsers {
                 end_sessions(connection, user.id, None, newcomer.created_at).await?;
                 Ok(user)
             })
-            .await
+            .await;
+        self.forget_sessions(appointed.as_ref().ok().map(|user| user.id));
+        appointed
     }
 }
 

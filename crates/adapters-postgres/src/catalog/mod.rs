@@ -2,38 +2,56 @@
 
 mod ledger;
 mod list;
+mod listen;
 mod rows;
 mod write;
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use domain::catalog::{
-    AdjustStock, AdjustStockError, ArchiveProduct, ArchiveProductError, CreateProduct, CreateProductError, EditProduct,
-    EditProductError, MovementPosition, Product, ProductFilter, ProductOrder, ProductRepository, StockMovement,
+    AdjustStock, AdjustStockError, ArchiveProduct, ArchiveProductError, CatalogWatcher, CreateProduct,
+    CreateProductError, EditProduct, EditProductError, MovementPosition, Product, ProductFilter, ProductOrder,
+    ProductRepository, StockMovement, Unwatched,
 };
 use domain::id::ProductId;
 use domain::money::Currency;
 use domain::page::{Page, PageLimit};
 use domain::store::StoreError;
 
+pub use self::listen::CatalogListener;
 pub(crate) use self::rows::ProductRow;
 use crate::error::store_error;
 use crate::pool::PgPool;
 use crate::schema::products;
 
 /// Products and the stock ledger on PostgreSQL.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct PgProducts {
     pool: PgPool,
     currency: Currency,
+    watcher: Arc<dyn CatalogWatcher>,
 }
 
 impl PgProducts {
     /// Prices are kept in minor units of the shop's one currency.
     #[must_use]
-    pub const fn new(pool: PgPool, currency: Currency) -> Self {
-        Self { pool, currency }
+    pub fn new(pool: PgPool, currency: Currency) -> Self {
+        Self { pool, currency, watcher: Arc::new(Unwatched) }
+    }
+
+    /// The same, and `watcher` hears of every change before the one who asked for it does.
+    #[must_use]
+    pub fn watched_by(self, watcher: Arc<dyn CatalogWatcher>) -> Self {
+        Self { watcher, ..self }
+    }
+
+    /// Tells of a change, however it ended: when an answer of the database is lost, it may have been committed.
+    fn told<T>(&self, product: ProductId, outcome: T) -> T {
+        self.watcher.changed(product);
+        outcome
     }
 }
 
@@ -68,23 +86,24 @@ impl ProductRepository for PgProducts {
     }
 
     async fn create(&self, command: &CreateProduct) -> Result<Product, CreateProductError> {
-        self.pool.transaction(async |connection| write::create(connection, command).await).await
+        let created = self.pool.transaction(async |connection| write::create(connection, command).await).await;
+        self.told(command.id, created)
     }
 
     async fn edit(&self, command: &EditProduct) -> Result<Product, EditProductError> {
-        self.pool.transaction(async |connection| write::edit(connection, command, self.currency).await).await
+        let edit = self.pool.transaction(async |connection| write::edit(connection, command, self.currency).await);
+        self.told(command.id, edit.await)
     }
 
     async fn archive(&self, command: &ArchiveProduct) -> Result<(), ArchiveProductError> {
-        let mut connection = self.pool.get().await?;
-        match write::archive(&mut connection, command).await.map_err(store_error)? {
-            0 => Err(ArchiveProductError::NotFound),
-            _ => Ok(()),
-        }
+        let archived = self.pool.transaction(async |connection| write::archive(connection, command).await).await;
+        self.told(command.id, archived)
     }
 
     async fn adjust_stock(&self, command: &AdjustStock) -> Result<StockMovement, AdjustStockError> {
-        self.pool.transaction(async |connection| write::adjust_stock(connection, command, self.currency).await).await
+        let adjust =
+            self.pool.transaction(async |connection| write::adjust_stock(connection, command, self.currency).await);
+        self.told(command.product_id, adjust.await)
     }
 
     async fn movements(

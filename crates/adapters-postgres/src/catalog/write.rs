@@ -3,13 +3,14 @@
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use domain::catalog::{
-    AdjustStock, AdjustStockError, ArchiveProduct, CreateProduct, CreateProductError, EditProduct, EditProductError,
-    Product, ProductEdited, StockMovement,
+    AdjustStock, AdjustStockError, ArchiveProduct, ArchiveProductError, CreateProduct, CreateProductError, EditProduct,
+    EditProductError, Product, ProductEdited, StockMovement,
 };
 use domain::id::ProductId;
 use domain::money::Currency;
 
 use super::ledger;
+use super::listen::announce;
 use super::rows::{ProductRow, ProductValues};
 use crate::cached::cached;
 use crate::error::refuse_on;
@@ -43,6 +44,7 @@ pub(super) async fn create(
     if let Some(movement) = movement {
         ledger::record(connection, &movement).await?;
     }
+    announce(connection, product.id).await?;
     Ok(product)
 }
 
@@ -62,16 +64,22 @@ pub(super) async fn edit(
             if let Some(movement) = movement {
                 ledger::record(connection, &movement).await?;
             }
+            announce(connection, product.id).await?;
             Ok(product)
         }
     }
 }
 
-/// One statement, so it needs no transaction of its own: 1 row, or 0 if there was no such live product.
-pub(super) async fn archive(connection: &mut AsyncPgConnection, command: &ArchiveProduct) -> QueryResult<usize> {
+pub(super) async fn archive(
+    connection: &mut AsyncPgConnection,
+    command: &ArchiveProduct,
+) -> Result<(), Rollback<ArchiveProductError>> {
     let live = products::table.find(command.id.uuid()).filter(products::archived_at.is_null());
     let archived = (products::archived_at.eq(command.at), products::updated_at.eq(command.at));
-    cached(diesel::update(live).set(archived)).execute(connection).await
+    match cached(diesel::update(live).set(archived)).execute(connection).await? {
+        0 => Err(Rollback::Refused(ArchiveProductError::NotFound)),
+        _ => Ok(announce(connection, command.id).await?),
+    }
 }
 
 pub(super) async fn adjust_stock(
@@ -84,5 +92,6 @@ pub(super) async fn adjust_stock(
     let after = (products::stock.eq(movement.stock_after.get().cast_signed()), products::updated_at.eq(command.at));
     cached(diesel::update(products::table.find(command.product_id.uuid())).set(after)).execute(connection).await?;
     ledger::record(connection, &movement).await?;
+    announce(connection, command.product_id).await?;
     Ok(movement)
 }

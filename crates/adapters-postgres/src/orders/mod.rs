@@ -1,6 +1,7 @@
 //! Orders on PostgreSQL. Every command locks in one order: customer, cart lines, products by id, order (with its
 //! payment, whose rows are only written under the order's lock). Events lock their receipt before all that.
 
+mod announce;
 mod change;
 mod claim;
 mod customer;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 pub use claim::PgTasks;
+use domain::catalog::{CatalogWatcher, Unwatched};
 use domain::clock::{Ids, Timestamp};
 use domain::id::OrderId;
 use domain::order::{
@@ -48,6 +50,7 @@ pub struct PgOrders {
     expiring: Lane<Expiring>,
     hearings: Lane<Hearings>,
     receiving: Lane<Receiving>,
+    watcher: Arc<dyn CatalogWatcher>,
 }
 
 impl PgOrders {
@@ -64,14 +67,23 @@ impl PgOrders {
             pool,
             ids,
             teller,
+            watcher: Arc::new(Unwatched),
         }
+    }
+
+    /// The same, and `watcher` hears of every move of stock before the one who asked for it does.
+    #[must_use]
+    pub fn watched_by(self, watcher: Arc<dyn CatalogWatcher>) -> Self {
+        Self { watcher, ..self }
     }
 }
 
 #[async_trait]
 impl OrderRepository for PgOrders {
     async fn place(&self, command: &PlaceOrder) -> Result<Order, PlaceOrderError> {
-        self.placing.run(command.clone()).await
+        let placed = self.placing.run(command.clone()).await;
+        self.tell_of_stock(placed.as_ref().ok());
+        placed
     }
 
     async fn start_payment(&self, command: &StartPayment) -> Result<Order, StartPaymentError> {
@@ -79,7 +91,9 @@ impl OrderRepository for PgOrders {
     }
 
     async fn cancel(&self, command: &CancelOrder) -> Result<Order, CancelOrderError> {
-        self.cancel_order(command).await
+        let cancelled = self.cancel_order(command).await;
+        self.tell_of_stock(cancelled.as_ref().ok());
+        cancelled
     }
 
     async fn fulfil(&self, command: &FulfilOrder) -> Result<Order, FulfilOrderError> {
@@ -91,7 +105,11 @@ impl OrderRepository for PgOrders {
     }
 
     async fn expire(&self, command: &ExpireOrder) -> Result<Expiry, StoreError> {
-        self.expiring.run(command.clone()).await
+        let expiry = self.expiring.run(command.clone()).await?;
+        if expiry == Expiry::Cancelled {
+            self.tell_of_stock_of(command.order_id).await;
+        }
+        Ok(expiry)
     }
 
     async fn hear(

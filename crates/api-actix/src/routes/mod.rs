@@ -24,6 +24,7 @@ use domain::order::OrderService;
 use domain::payment::EventReader;
 
 use self::metrics::MetricsPage;
+use self::products::ProductCache;
 
 /// The use cases that the routes call.
 #[derive(Clone)]
@@ -32,6 +33,8 @@ pub struct Services {
     pub accounts: AccountService,
     /// The catalogue.
     pub catalog: CatalogService,
+    /// What is kept of the catalogue, which must be told of its changes.
+    pub products: Arc<ProductCache>,
     /// Carts.
     pub cart: CartService,
     /// Orders.
@@ -62,6 +65,7 @@ impl Services {
         config
             .app_data(Data::new(self.accounts.clone()))
             .app_data(Data::new(self.catalog.clone()))
+            .app_data(Data::from(Arc::clone(&self.products)))
             .app_data(Data::new(self.cart.clone()))
             .app_data(Data::new(self.orders.clone()))
             .app_data(Data::from(Arc::clone(&self.keys)))

@@ -8,7 +8,7 @@ use crate::store::StoreError;
 use crate::text::{InvalidText, Lines, checked};
 
 /// What a visitor looks for: 1 to 200 characters, folded.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SearchText(String);
 
 /// A text that can't be looked for.
@@ -28,7 +28,7 @@ impl SearchText {
 }
 
 /// Which products a list shows, all conditions together.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct ProductFilter {
     /// Name or description contains this, in any case.
     pub search: Option<SearchText>,
@@ -42,7 +42,7 @@ pub struct ProductFilter {
 
 /// An order of the list, and after which product in it the page begins (`None`: at the front). The id decides
 /// between products that are otherwise equal.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum ProductOrder {
     /// Newest first.
     Newest(Option<(Timestamp, ProductId)>),

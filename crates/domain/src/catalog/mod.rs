@@ -13,6 +13,7 @@ mod product;
 mod repository;
 mod service;
 mod tag;
+mod watcher;
 
 pub use adjust_stock::{AdjustStock, AdjustStockError, InvalidStockDelta, StockDelta};
 pub use archive::{ArchiveProduct, ArchiveProductError};
@@ -26,6 +27,9 @@ pub use repository::MockProductRepository;
 pub use repository::ProductRepository;
 pub use service::CatalogService;
 pub use tag::{IfMatch, ProductTag, Tags};
+#[cfg(any(test, feature = "mocks"))]
+pub use watcher::MockCatalogWatcher;
+pub use watcher::{CatalogWatcher, Unwatched};
 
 #[cfg(test)]
 mod tests;

@@ -66,7 +66,7 @@ impl Request for MovementQuery {
 }
 
 /// The query of `GET /products`.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct ProductQuery {
     pub(super) filter: ProductFilter,
     pub(super) order: ProductOrder,

@@ -5,7 +5,6 @@ use domain::catalog::{IfMatch, Product, ProductTag, Tags};
 use sha2::{Digest, Sha256};
 
 use super::bodies::ProductBody;
-use crate::problem::Problem;
 
 /// How much of the body's SHA-256 goes into the tag.
 const HASH_BYTES: usize = 12;
@@ -24,8 +23,8 @@ impl Rendered {
 }
 
 /// Writes a product, and hashes what was written.
-pub(super) fn render(product: &Product) -> Result<Rendered, Problem> {
-    let body = serde_json::to_vec(&ProductBody::from(product)).map_err(Problem::internal)?;
+pub(super) fn render(product: &Product) -> Result<Rendered, serde_json::Error> {
+    let body = serde_json::to_vec(&ProductBody::from(product))?;
     let body_hash = hex::encode(&Sha256::digest(&body)[..HASH_BYTES]);
     Ok(Rendered { body, tag: ProductTag { edit_version: product.edit_version, body_hash } })
 }

@@ -21,8 +21,8 @@ use domain::text::{Description, ProductName};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::configure;
 use super::requests::OrderCursor;
+use super::{ProductCache, configure};
 use crate::cursor;
 use crate::testing::{Answer, CountingIds, admin, bearer, send};
 
@@ -65,7 +65,7 @@ async fn ask(products: MockProductRepository, request: TestRequest) -> Answer {
     let ids = Arc::new(CountingIds::default());
     let catalog = CatalogService { products: Arc::new(products), clock: Arc::new(clock), ids };
     let routes = move |config: &mut ServiceConfig| {
-        config.app_data(Data::new(catalog)).configure(configure);
+        config.app_data(Data::new(catalog)).app_data(Data::new(ProductCache::default())).configure(configure);
     };
     send(routes, request).await
 }
