@@ -106,6 +106,8 @@ impl Pgbench {
         self.runs += 1;
         let mut command = Command::new(&self.program);
         command.env_clear().current_dir(&self.folder).kill_on_drop(true);
+        // The plan that statements by key end with after five uses; so clients warm up sooner.
+        command.env("PGOPTIONS", "-c plan_cache_mode=force_generic_plan");
         command.args(["--no-vacuum", "--protocol", "prepared", "--host", "127.0.0.1", "--username", "ironcart"]);
         command.args(["--port", &server.port().to_string(), "--client", &load.clients.to_string()]);
         let seconds = (load.warm_up_seconds + load.seconds).to_string();
