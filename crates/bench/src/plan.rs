@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 use serde::Serialize;
 
-use crate::limit::{self, Script, warm_up_seconds};
+use crate::limit::{self, Script};
 use crate::load::float;
 use crate::stock::{ACCOUNTS, CUSTOMERS};
 
@@ -134,6 +134,10 @@ pub(crate) struct Plan {
     /// Orders that each round of `sweep` lets be due.
     pub(crate) swept_orders: u64,
     pub(crate) overload_seconds: u64,
+    /// The most seconds that pgbench's clients get to warm up.
+    pub(crate) most_warm_up_seconds: u64,
+    /// Whether the one-call form is measured.
+    pub(crate) has_one_call: bool,
     /// Rounds of a comparison with another binary.
     pub(crate) baseline_rounds: u64,
 }
@@ -151,7 +155,9 @@ impl Plan {
                 webhook_seconds: 1,
                 warm_up: Duration::from_millis(200),
                 swept_orders: 250,
-                overload_seconds: 3,
+                overload_seconds: 2,
+                most_warm_up_seconds: 1,
+                has_one_call: false,
                 baseline_rounds: 3,
             }
         } else {
@@ -165,6 +171,8 @@ impl Plan {
                 warm_up: Duration::from_millis(500),
                 swept_orders: 1_000,
                 overload_seconds: 6,
+                most_warm_up_seconds: 2,
+                has_one_call: true,
                 baseline_rounds: 10,
             }
         }
@@ -176,6 +184,20 @@ impl Plan {
             Kind::Webhook => self.webhook_seconds,
             _ => self.window_seconds,
         }
+    }
+
+    /// pgbench's clients connect anew in each run, and have to learn the catalogue and plan each statement several
+    /// times; the shop's connections have done that long ago. So many seconds don't count.
+    pub(crate) fn warm_up_seconds(&self, clients: usize) -> u64 {
+        if clients <= 16 { 1 } else { self.most_warm_up_seconds }
+    }
+
+    /// The forms in which pgbench does the work: statement by statement, and with one call for each commit.
+    pub(crate) fn forms(&self, kind: Kind, connections: usize) -> [Option<&'static [Script]>; 2] {
+        if connections > MOST_LIMIT_CLIENTS {
+            return [None; 2];
+        }
+        [kind.limit(), kind.one_call().filter(|_| self.has_one_call)]
     }
 
     /// All cells of the table, as kind and connections.
@@ -196,9 +218,8 @@ impl Plan {
 
         let cell = |(kind, connections): (Kind, usize)| {
             let window = float(self.seconds_of(kind));
-            let warm_up = float(warm_up_seconds(connections));
-            let forms = [kind.limit(), kind.one_call()].iter().flatten().count() as u64;
-            let forms = if connections <= MOST_LIMIT_CLIENTS { float(forms) } else { 0.0 };
+            let warm_up = float(self.warm_up_seconds(connections));
+            let forms = float(self.forms(kind, connections).iter().flatten().count() as u64);
             let preparation = match kind {
                 Kind::Webhook => float(events_for(connections, self.seconds_of(kind))) / ORDERS,
                 Kind::Order => 0.5,

@@ -10,7 +10,7 @@ use crate::error::{During as _, Step, StepFailed};
 use crate::figures::{
     Baseline, Cell, Figures, Limit, Machine, Overload, Percentiles, Spread, mebibytes, ms_per_unit, ratio,
 };
-use crate::limit::{LimitRun, Load, Pgbench, warm_up_seconds};
+use crate::limit::{LimitRun, Load, Pgbench};
 use crate::load::{Connection, Errors, Latencies, Pool, Window, closed, float};
 use crate::plan::{Kind, MOST_LIMIT_CLIENTS, Plan, events_for};
 use crate::postgres::{Database, Server};
@@ -117,9 +117,7 @@ impl Bench {
             self.app_window(kind, &shop, &people, payments.as_ref(), (&mut pool, connections, length), &mut rounds)
                 .await?;
             rounds.paid += payments.map_or(0, |payments| payments.sent());
-            if connections <= MOST_LIMIT_CLIENTS {
-                self.limit_windows(kind, connections, length, &database, &mut rounds).await?;
-            }
+            self.limit_windows(plan, kind, connections, &database, &mut rounds).await?;
         }
         let errors = self.check(kind, &database, &people, &rounds).await?;
         add(&mut rounds.errors, &errors);
@@ -161,12 +159,8 @@ impl Bench {
         people: &People<'_>,
         pool: &mut Pool,
     ) -> Step<Option<Payments>> {
-        if kind.needs_full_carts() {
-            people.begin_anew();
-            fill_carts(database).await?;
-        } else if matches!(kind, Kind::Cart | Kind::Mixed | Kind::Checkout | Kind::Flash) {
-            empty_carts(database).await?;
-        }
+        bring_carts(kind, database).await?;
+        people.begin_anew();
         if kind != Kind::Webhook {
             return Ok(None);
         }
@@ -201,26 +195,23 @@ impl Bench {
 
     async fn limit_windows(
         &mut self,
+        plan: &Plan,
         kind: Kind,
         clients: usize,
-        length: Duration,
         database: &Database,
         rounds: &mut Rounds,
     ) -> Step<()> {
-        for (scripts, runs) in [(kind.limit(), &mut rounds.limit), (kind.one_call(), &mut rounds.one_call)] {
+        let (seconds, warm_up_seconds) = (plan.seconds_of(kind), plan.warm_up_seconds(clients));
+        for (scripts, runs) in plan.forms(kind, clients).into_iter().zip([&mut rounds.limit, &mut rounds.one_call]) {
             let Some(scripts) = scripts else { continue };
             if kind == Kind::Webhook {
-                let seconds = length.as_secs() + warm_up_seconds(clients);
                 // Clients are not equally fast.
-                let each = events_for(clients, seconds) * 2 / clients as u64;
+                let each = events_for(clients, seconds + warm_up_seconds) * 2 / clients as u64;
                 self.pgbench.prepare_payments(database, clients, each).await?;
-            } else if kind.needs_full_carts() {
-                fill_carts(database).await?;
-            } else if matches!(kind, Kind::Cart | Kind::Mixed | Kind::Checkout | Kind::Flash) {
-                empty_carts(database).await?;
+            } else {
+                bring_carts(kind, database).await?;
             }
-            let seconds = length.as_secs();
-            let load = Load { scripts, clients, customers: kind.customers(), seconds };
+            let load = Load { scripts, clients, customers: kind.customers(), warm_up_seconds, seconds };
             runs.push(self.pgbench.run(&self.server, database, load).await?);
         }
         Ok(())
@@ -358,6 +349,15 @@ impl Bench {
         self.server.retire(ours);
         self.server.retire(theirs);
         Ok(baseline)
+    }
+}
+
+/// Brings the carts into the state that a window begins with, of the app's or of pgbench's.
+async fn bring_carts(kind: Kind, database: &Database) -> Step<()> {
+    match kind {
+        Kind::Cart | Kind::Mixed | Kind::Checkout | Kind::Flash => empty_carts(database).await,
+        _ if kind.needs_full_carts() => fill_carts(database).await,
+        _ => Ok(()),
     }
 }
 

@@ -5,7 +5,7 @@ INSERT INTO orders (id, customer_id, status, payment_status, total_minor, curren
 SELECT ('0000000000047000' || 8000000000000000 + :run * 100000000000 + client * 100000000 + n)::uuid,
        ('0000000000027000' || 8000000000000001 + (client * :each + n) % 20000)::uuid, 'PENDING', 'PENDING', 12345, 'USD',
        '1 Bench Street, 12345 Loadville', '{}', now(), now() + interval '30 minutes', now() + interval '30 minutes'
-FROM generate_series(0, :clients - 1) AS client, generate_series(0, :each - 1) AS n;
+FROM generate_series(0::bigint, :clients - 1) AS client, generate_series(0::bigint, :each - 1) AS n;
 INSERT INTO order_lines (order_id, position, product_id, name, unit_price_minor, quantity)
 SELECT id, 0, '00000000-0001-7000-8000-000000000001', 'Product 00001 of the bench', 12345, 1 FROM orders
 WHERE id >= ('0000000000047000' || 8000000000000000 + :run * 100000000000)::uuid
