@@ -247,10 +247,11 @@ async fn a_hit_asks_no_database_and_of_many_misses_one_does() {
 /// How long a token may work elsewhere after its session has ended (contract 1, "sessions").
 const ENDS_WITHIN: Duration = Duration::from_secs(5);
 const PASSWORD: &str = "Correct-horse-7";
+const ANOTHER_PASSWORD: &str = "Another-horse-8";
 
 /// A login: how it calls, and its refresh token.
-async fn log_in(shop: &TestShop, email: &str) -> (Http, String) {
-    let login = json!({ "email": email, "password": PASSWORD });
+async fn log_in(shop: &TestShop, password: &str) -> (Http, String) {
+    let login = json!({ "email": "ada@example.com", "password": password });
     let tokens = shop.anonymous.post("/auth/login", login).await.expect(200).json();
     let token = |name: &str| tokens[name].as_str().unwrap().to_owned();
     (shop.anonymous.bearing(&token("accessToken")), token("refreshToken"))
@@ -280,10 +281,10 @@ async fn an_ended_session_is_out_at_once_where_it_ended_and_within_five_seconds_
     let account = json!({ "email": "ada@example.com", "password": PASSWORD });
     let user = shop.anonymous.post("/auth/register", account).await.expect(201).json();
     let path = format!("/admin/users/{}", user["id"].as_str().unwrap());
-    let ends: [&str; 5] = ["logout", "reuse", "role", "password", "block"];
-    for end in ends {
-        let (login, refresh) = log_in(&shop, "ada@example.com").await;
-        let (own, _) = log_in(&shop, "ada@example.com").await;
+    let mut password = PASSWORD;
+    for end in ["logout", "reuse", "role", "password", "block"] {
+        let (login, refresh) = log_in(&shop, password).await;
+        let (own, _) = log_in(&shop, password).await;
         is_in(&login).await;
         is_in(&own).await;
         let here = shop.anonymous.only(0);
@@ -297,7 +298,8 @@ async fn an_ended_session_is_out_at_once_where_it_ended_and_within_five_seconds_
             }
             "role" => here_admin.patch(&path, json!({ "role": "ADMIN" })).await.expect(200),
             "password" => {
-                let change = json!({ "oldPassword": PASSWORD, "newPassword": PASSWORD });
+                let change = json!({ "oldPassword": PASSWORD, "newPassword": ANOTHER_PASSWORD });
+                password = ANOTHER_PASSWORD;
                 own.only(0).post("/auth/change-password", change).await.expect(204)
             }
             _ => here_admin.patch(&path, json!({ "blocked": true })).await.expect(200),
