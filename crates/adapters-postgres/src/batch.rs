@@ -71,7 +71,7 @@ pub(crate) trait BatchedWork: Send + Sync + 'static {
     /// `again` says that an earlier transaction of these commands may have been committed. An error rolls all back.
     fn run(
         &self,
-        connection: &mut AsyncPgConnection,
+        connection: &AsyncPgConnection,
         commands: &[Self::Command],
         again: bool,
     ) -> impl Future<Output = QueryResult<Vec<Outcome<Self>>>> + Send
@@ -305,7 +305,7 @@ mod tests {
             command.split_once(':').map(|(subject, _)| subject)
         }
 
-        async fn run(&self, _: &mut AsyncPgConnection, _: &[String], _: bool) -> QueryResult<Vec<Outcome<Self>>> {
+        async fn run(&self, _: &AsyncPgConnection, _: &[String], _: bool) -> QueryResult<Vec<Outcome<Self>>> {
             panic!("these tests have no database")
         }
     }

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use diesel::result::Error;
-use diesel::sql_types::Text;
+use diesel::sql_types::{Nullable, Text};
 use diesel::{QueryResult, sql_query};
 use diesel_async::{AnsiTransactionManager, AsyncPgConnection, RunQueryDsl, TransactionManager as _};
 use domain::store::StoreError;
+use tokio::try_join;
 
 use crate::batch::{BatchedWork, Outcome, Transactions};
 use crate::cached::cached;
@@ -156,11 +157,9 @@ async fn attempt_batch<W: BatchedWork>(
     again: bool,
 ) -> Result<Vec<Outcome<W>>, Failure> {
     AnsiTransactionManager::begin_transaction(connection).await.map_err(Failure::RolledBack)?;
-    let ran = match limit_lock_waits(connection, commands.len()).await {
-        Ok(()) => work.run(connection, commands, again).await,
-        Err(error) => Err(error),
-    };
-    match ran {
+    let shared: &AsyncPgConnection = connection;
+    let ran = try_join!(set_up(shared, commands.len()), work.run(shared, commands, again));
+    match ran.map(|((), outcomes)| outcomes) {
         Ok(outcomes) => {
             AnsiTransactionManager::commit_transaction(connection).await.map_err(Failure::InDoubt)?;
             Ok(outcomes)
@@ -175,12 +174,18 @@ async fn attempt_batch<W: BatchedWork>(
     }
 }
 
-/// Who waits alone may wait long; who makes others wait may not.
-async fn limit_lock_waits(connection: &mut AsyncPgConnection, commands: usize) -> QueryResult<()> {
-    if commands > 1 {
-        let limit = sql_query("SELECT set_config('lock_timeout', $1, true)");
-        cached(limit.bind::<Text, _>(BATCH_LOCK_TIMEOUT_MS.to_string())).execute(connection).await?;
-    }
+/// Sets up a batch's transaction, in the round trip of its first lock; should that overtake it, only its own wait is as
+/// long as ever.
+///
+/// Who waits alone may wait long; who makes others wait may not. And what a batch sends is planned once: its statements
+/// find rows by key, and only how many differs, which the planner would weigh anew each time.
+async fn set_up(mut connection: &AsyncPgConnection, commands: usize) -> QueryResult<()> {
+    let lock_timeout = (commands > 1).then(|| BATCH_LOCK_TIMEOUT_MS.to_string());
+    let settings = sql_query(
+        "SELECT set_config('plan_cache_mode', 'force_generic_plan', true), \
+         set_config('lock_timeout', coalesce($1, current_setting('lock_timeout')), true)",
+    );
+    cached(settings.bind::<Nullable<Text>, _>(lock_timeout)).execute(&mut connection).await?;
     Ok(())
 }
 

@@ -45,7 +45,7 @@ impl BatchedWork for Additions {
 
     async fn run(
         &self,
-        connection: &mut AsyncPgConnection,
+        connection: &AsyncPgConnection,
         commands: &[AddCartItem],
         _again: bool,
     ) -> QueryResult<Vec<Result<Cart, AddCartItemError>>> {

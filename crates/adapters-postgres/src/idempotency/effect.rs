@@ -58,7 +58,7 @@ pub(crate) async fn lock_claims(
 }
 
 /// Writes the effects' orders to their keys, which are locked.
-pub(crate) async fn mark_effects(mut connection: &AsyncPgConnection, effects: Vec<Effect<'_>>) -> QueryResult<()> {
+async fn mark_effects(mut connection: &AsyncPgConnection, effects: Vec<Effect<'_>>) -> QueryResult<()> {
     if effects.is_empty() {
         return Ok(());
     }

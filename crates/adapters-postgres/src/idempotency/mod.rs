@@ -4,4 +4,4 @@ mod claim;
 mod effect;
 
 pub use claim::PgIdempotency;
-pub(crate) use effect::{Effect, lock_claims, mark_effect, mark_effects};
+pub(crate) use effect::{Effect, lock_claims, mark_effect};

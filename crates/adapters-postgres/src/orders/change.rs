@@ -98,7 +98,7 @@ impl BatchedWork for Expiring {
 
     async fn run(
         &self,
-        connection: &mut AsyncPgConnection,
+        connection: &AsyncPgConnection,
         commands: &[ExpireOrder],
         _again: bool,
     ) -> QueryResult<Vec<Result<Expiry, StoreError>>> {

@@ -50,7 +50,7 @@ impl PgOrders {
 }
 
 /// Lets orders that could not be decided be swept again soon, after others had their turn.
-pub(super) async fn shorten_leases(connection: &mut AsyncPgConnection, ids: &[Uuid]) -> QueryResult<()> {
+pub(super) async fn shorten_leases(mut connection: &AsyncPgConnection, ids: &[Uuid]) -> QueryResult<()> {
     if ids.is_empty() {
         return Ok(());
     }
@@ -58,7 +58,7 @@ pub(super) async fn shorten_leases(connection: &mut AsyncPgConnection, ids: &[Uu
         sql_query("UPDATE orders SET sweep_lease_until = now() + make_interval(secs => $2) WHERE id = ANY($1)")
             .bind::<Array<SqlUuid>, _>(ids)
             .bind::<Double, _>(RETRY_SECONDS);
-    cached(shorten).execute(connection).await?;
+    cached(shorten).execute(&mut connection).await?;
     Ok(())
 }
 

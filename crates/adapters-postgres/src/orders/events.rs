@@ -96,7 +96,7 @@ impl BatchedWork for Receiving {
 
     async fn run(
         &self,
-        connection: &mut AsyncPgConnection,
+        connection: &AsyncPgConnection,
         deliveries: &[Delivery],
         _again: bool,
     ) -> QueryResult<Vec<Result<EventOutcome, ReceiveError>>> {
@@ -144,7 +144,7 @@ impl BatchedWork for Hearings {
 
     async fn run(
         &self,
-        connection: &mut AsyncPgConnection,
+        connection: &AsyncPgConnection,
         news: &[News],
         _again: bool,
     ) -> QueryResult<Vec<Result<Option<Order>, StoreError>>> {
@@ -181,11 +181,7 @@ impl Teller {
     /// Tells orders, which it locks, what the provider said, one thing after the other, and with it what waited for
     /// a receipt that they now have. Gives each order as it is after its news; `None` where there is no such order.
     /// The receipts of the news are locked.
-    pub(super) async fn tell(
-        &self,
-        connection: &mut AsyncPgConnection,
-        news: &[News],
-    ) -> QueryResult<Vec<Option<Order>>> {
+    pub(super) async fn tell(&self, connection: &AsyncPgConnection, news: &[News]) -> QueryResult<Vec<Option<Order>>> {
         let ids: BTreeSet<Uuid> = news.iter().map(|news| news.order_id.uuid()).collect();
         let before = lock_orders(connection, &ids.into_iter().collect::<Vec<_>>()).await?;
         let mut waiting = self.waiting_for(connection, news).await?;
@@ -229,7 +225,7 @@ impl Teller {
     }
 
     /// The events that wait for the receipts of these news.
-    async fn waiting_for(&self, connection: &mut AsyncPgConnection, news: &[News]) -> QueryResult<Waiting> {
+    async fn waiting_for(&self, mut connection: &AsyncPgConnection, news: &[News]) -> QueryResult<Waiting> {
         let intents: Vec<&str> = news.iter().filter_map(|news| Some(news.told.intent()?.as_str())).collect();
         if intents.is_empty() {
             return Ok(Waiting::new());
@@ -240,7 +236,7 @@ impl Teller {
             .order((provider_events::received_at, provider_events::id))
             .select((provider_events::id, provider_events::intent, provider_events::payload))
             .for_no_key_update()
-            .load(connection)
+            .load(&mut connection)
             .await?;
         let mut waiting = Waiting::new();
         for (id, intent, payload) in rows {
@@ -256,7 +252,7 @@ impl Teller {
     /// the same event wait here until the first is committed.
     async fn insert_events(
         &self,
-        connection: &mut AsyncPgConnection,
+        mut connection: &AsyncPgConnection,
         deliveries: &[Delivery],
         fates: &[Fate],
     ) -> QueryResult<HashSet<String>> {
@@ -279,7 +275,7 @@ impl Teller {
         .bind::<Array<Text>, _>(column(deliveries, |delivery| delivery.event.payload.as_str()))
         .bind::<Array<Timestamptz>, _>(column(deliveries, |delivery| delivery.hearing.at))
         .bind::<Array<Nullable<Timestamptz>>, _>(deliveries.iter().zip(fates).map(applied_at).collect::<Vec<_>>());
-        let recorded: Vec<RecordedRow> = cached(insert).load(connection).await?;
+        let recorded: Vec<RecordedRow> = cached(insert).load(&mut connection).await?;
         Ok(recorded.into_iter().map(|row| row.provider_event_id).collect())
     }
 }
@@ -327,7 +323,7 @@ impl PgOrders {
 /// an event could miss the receipt that is being linked, and the link could miss the event. Of several receipts the
 /// locks are taken in the order of their keys.
 pub(super) async fn lock_receipts(
-    connection: &mut AsyncPgConnection,
+    mut connection: &AsyncPgConnection,
     intents: impl Iterator<Item = &PaymentIntentId> + Send,
 ) -> QueryResult<()> {
     let intents: Vec<&str> = intents.map(PaymentIntentId::as_str).collect();
@@ -339,7 +335,7 @@ pub(super) async fn lock_receipts(
            SELECT DISTINCT hashtextextended('receipt:' || intent, 0) AS key FROM unnest($1) AS named (intent) \
            ORDER BY key) AS receipt",
     );
-    cached(lock.bind::<Array<Text>, _>(intents)).execute(connection).await?;
+    cached(lock.bind::<Array<Text>, _>(intents)).execute(&mut connection).await?;
     Ok(())
 }
 
@@ -433,7 +429,7 @@ struct Applied {
     at: Timestamp,
 }
 
-async fn mark_applied(connection: &mut AsyncPgConnection, applied: &[Applied]) -> QueryResult<()> {
+async fn mark_applied(mut connection: &AsyncPgConnection, applied: &[Applied]) -> QueryResult<()> {
     if applied.is_empty() {
         return Ok(());
     }
@@ -444,7 +440,7 @@ async fn mark_applied(connection: &mut AsyncPgConnection, applied: &[Applied]) -
     .bind::<Array<SqlUuid>, _>(column(applied, |event| event.id))
     .bind::<Array<SqlUuid>, _>(column(applied, |event| event.order_id.uuid()))
     .bind::<Array<Timestamptz>, _>(column(applied, |event| event.at));
-    cached(mark).execute(connection).await?;
+    cached(mark).execute(&mut connection).await?;
     Ok(())
 }
 

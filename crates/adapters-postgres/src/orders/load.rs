@@ -12,6 +12,7 @@ use tokio::try_join;
 use uuid::Uuid;
 
 use super::rows::{AttemptRow, HistoryRow, LineRow, OrderRow, ReceiptRow, RefundRequestRow, RefundRow};
+use crate::cached::column;
 use crate::schema::{checkout_attempts, order_history, order_lines, orders, receipts, refund_requests, refunds};
 
 /// Loads orders under lock, which they take by id: no other writer until the transaction ends, while foreign-key
@@ -47,11 +48,11 @@ pub(super) async fn load(mut connection: &AsyncPgConnection, ids: &[Uuid]) -> Qu
     complete(connection, orders).await
 }
 
-/// Adds what other tables hold of these orders, in one round trip.
+/// Adds what other tables hold of these orders, in one round trip, or two if there was money.
 async fn complete(connection: &AsyncPgConnection, orders: Vec<OrderRow>) -> QueryResult<Vec<Order>> {
     let ids: &[Uuid] = &orders.iter().map(|order| order.id).collect::<Vec<_>>();
     let (mut c2, mut c3, mut c4) = (connection, connection, connection);
-    let (mut c5, mut c6, mut c7) = (connection, connection, connection);
+    let mut c5 = connection;
     let lines = order_lines::table
         .filter(order_lines::order_id.eq_any(ids))
         .order(order_lines::position)
@@ -68,26 +69,30 @@ async fn complete(connection: &AsyncPgConnection, orders: Vec<OrderRow>) -> Quer
         .filter(receipts::order_id.eq_any(ids))
         .order(receipts::position)
         .select(ReceiptRow::as_select());
-    let refunds = refunds::table
-        .inner_join(receipts::table)
-        .filter(receipts::order_id.eq_any(ids))
-        .order(refunds::position)
-        .select(RefundRow::as_select());
-    let requests = refund_requests::table
-        .inner_join(receipts::table)
-        .filter(receipts::order_id.eq_any(ids))
-        .order(refund_requests::position)
-        .select(RefundRequestRow::as_select());
-    let (lines, history, attempts, receipts, refunds, requests) = try_join!(
-        lines.load(&mut c2),
-        history.load(&mut c3),
-        attempts.load(&mut c4),
-        receipts.load(&mut c5),
-        refunds.load(&mut c6),
-        requests.load(&mut c7),
-    )?;
+    let (lines, history, attempts, receipts) =
+        try_join!(lines.load(&mut c2), history.load(&mut c3), attempts.load(&mut c4), receipts.load(&mut c5))?;
+    let (refunds, requests) = money_back(connection, &receipts).await?;
     let rows = Rows { orders, lines, history, attempts, receipts, refunds, requests };
     rows.assemble()
+}
+
+/// What went back of receipts, and what was asked to. Most orders have no receipt yet when they are looked at.
+async fn money_back(
+    connection: &AsyncPgConnection,
+    receipts: &[ReceiptRow],
+) -> QueryResult<(Vec<RefundRow>, Vec<RefundRequestRow>)> {
+    if receipts.is_empty() {
+        return Ok((Vec::new(), Vec::new()));
+    }
+    let (mut c1, mut c2) = (connection, connection);
+    let intents = column(receipts, |receipt| receipt.intent.as_str());
+    let refunds =
+        refunds::table.filter(refunds::intent.eq_any(&intents)).order(refunds::position).select(RefundRow::as_select());
+    let requests = refund_requests::table
+        .filter(refund_requests::intent.eq_any(&intents))
+        .order(refund_requests::position)
+        .select(RefundRequestRow::as_select());
+    try_join!(refunds.load(&mut c1), requests.load(&mut c2))
 }
 
 struct Rows {

@@ -15,6 +15,7 @@ mod rows;
 mod save;
 mod stock;
 mod unsettled;
+mod write_orders;
 
 use std::sync::Arc;
 

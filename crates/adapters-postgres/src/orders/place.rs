@@ -1,12 +1,11 @@
 //! Placing orders, several in one transaction: lock customers, carts and products in this order, decide one after the
 //! other, write, commit.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
+use diesel::QueryResult;
 use diesel::prelude::*;
-use diesel::sql_types::{Array, Timestamptz, Uuid as SqlUuid};
-use diesel::{QueryResult, sql_query};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use domain::clock::Ids;
 use domain::id::{OrderId, ProductId};
@@ -19,12 +18,12 @@ use uuid::Uuid;
 
 use super::customer::{Looks, lock_customers, recent_units, standings};
 use super::load::load;
-use super::save;
 use super::stock::{LockedStock, Moves};
+use super::write_orders::write_orders;
 use crate::batch::BatchedWork;
-use crate::cached::{cached, column};
+use crate::cached::column;
 use crate::error::damaged;
-use crate::idempotency::{Effect, lock_claims, mark_effects};
+use crate::idempotency::{Effect, lock_claims};
 use crate::schema::{cart_items, products};
 
 /// Places orders.
@@ -43,16 +42,17 @@ impl BatchedWork for Placing {
 
     async fn run(
         &self,
-        connection: &mut AsyncPgConnection,
+        connection: &AsyncPgConnection,
         commands: &[PlaceOrder],
         again: bool,
     ) -> QueryResult<Vec<Result<Order, PlaceOrderError>>> {
-        let connection: &AsyncPgConnection = connection;
+        let Some(currency) = commands.first().map(|command| command.policy.min_total.currency()) else {
+            return Ok(Vec::new());
+        };
         let looks = looks(commands);
-        let mut batch = lock_buyers(connection, &looks).await?;
+        let (mut batch, stock) = lock_buyers(connection, &looks, currency).await?;
         // Whoever placed them before held the same customers' locks, and has ended.
         let mut placed = if again { placed_before(connection, commands).await? } else { HashMap::new() };
-        let stock = lock_products(connection, &mut batch, commands).await?;
         count_recent_units(connection, &mut batch, commands, &looks).await?;
         let standing_claims =
             lock_claims(connection, commands.iter().filter_map(|command| command.claim.as_ref())).await?;
@@ -75,7 +75,6 @@ impl BatchedWork for Placing {
 }
 
 impl Placing {
-    /// Writes the orders first, which the other rows refer to, and then everything else in one round trip.
     async fn write(
         &self,
         connection: &AsyncPgConnection,
@@ -92,14 +91,7 @@ impl Placing {
         let effects = commands.iter().filter(|command| placed.contains(&command.id));
         let effects =
             effects.filter_map(|command| Some(Effect { claim: command.claim.as_ref()?, order_id: command.id }));
-        save::insert_orders(connection, orders).await?;
-        try_join!(
-            save::insert_parts(connection, orders),
-            moves.write(connection),
-            empty_carts(connection, orders),
-            mark_effects(connection, effects.collect()),
-        )?;
-        Ok(())
+        write_orders(connection, orders, &moves, &effects.collect::<Vec<_>>()).await
     }
 }
 
@@ -114,13 +106,21 @@ fn looks(commands: &[PlaceOrder]) -> Looks {
     looks
 }
 
-/// Locks the customers and then their carts, and counts what the fraud rules look at. The customers' locks are waited
-/// for before anything else is sent, so that the counts are taken, and the carts are read, under them.
-async fn lock_buyers(connection: &AsyncPgConnection, looks: &Looks) -> QueryResult<PlaceBatch> {
+/// Locks the customers, then their carts and what is in them, counts what the fraud rules look at, and gives what the
+/// products hold. The customers' locks are waited for before anything else is sent, so that the counts are taken, and
+/// the carts are read, under them; from then on the carts stand still, and the rest shares a round trip.
+async fn lock_buyers(
+    connection: &AsyncPgConnection,
+    looks: &Looks,
+    currency: Currency,
+) -> QueryResult<(PlaceBatch, LockedStock)> {
     let ids: Vec<Uuid> = looks.keys().copied().collect();
     let locked = lock_customers(connection, &ids).await?;
-    let (mut standings, carts) = try_join!(standings(connection, looks), lock_carts(connection, &ids))?;
-    let mut batch = PlaceBatch::default();
+    let (mut standings, carts, products) =
+        try_join!(standings(connection, looks), lock_carts(connection, &ids), lock_products(connection, &ids))?;
+    let stock = products.iter().map(|(id, _, _, stock, _)| (*id, *stock)).collect();
+    let products = products.into_iter().map(|row| product_in_cart(row, currency)).collect::<QueryResult<_>>()?;
+    let mut batch = PlaceBatch { buyers: HashMap::new(), products };
     for customer in locked {
         let buyer = Buyer {
             email: customer.email,
@@ -136,7 +136,7 @@ async fn lock_buyers(connection: &AsyncPgConnection, looks: &Looks) -> QueryResu
             buyer.cart.push((product.into(), Quantity::new(quantity.into()).map_err(damaged)?));
         }
     }
-    Ok(batch)
+    Ok((batch, stock))
 }
 
 async fn lock_carts(mut connection: &AsyncPgConnection, customers: &[Uuid]) -> QueryResult<Vec<(Uuid, Uuid, i32)>> {
@@ -158,18 +158,15 @@ async fn placed_before(
     Ok(placed.into_iter().map(|order| (order.id, order)).collect())
 }
 
-/// Locks the products of all carts, by id, so that no two transactions ever deadlock, and gives what they hold.
-/// `FOR NO KEY UPDATE` excludes the same writers as `FOR UPDATE` but not the foreign-key checks of other transactions.
-async fn lock_products(
-    mut connection: &AsyncPgConnection,
-    batch: &mut PlaceBatch,
-    commands: &[PlaceOrder],
-) -> QueryResult<LockedStock> {
-    let Some(first) = commands.first() else { return Ok(LockedStock::new()) };
-    let lines = batch.buyers.values().flat_map(|buyer| buyer.cart.iter());
-    let wanted: BTreeSet<Uuid> = lines.map(|(product, _)| product.uuid()).collect();
-    let rows: Vec<(Uuid, String, i64, i64, bool)> = products::table
-        .filter(products::id.eq_any(wanted))
+/// A product under lock: its id, name, price, stock, and whether it is archived.
+type LockedProduct = (Uuid, String, i64, i64, bool);
+
+/// Locks the products of all carts, by id, so that no two transactions ever deadlock. `FOR NO KEY UPDATE` excludes the
+/// same writers as `FOR UPDATE` but not the foreign-key checks of other transactions.
+async fn lock_products(mut connection: &AsyncPgConnection, customers: &[Uuid]) -> QueryResult<Vec<LockedProduct>> {
+    let in_carts = cart_items::table.filter(cart_items::user_id.eq_any(customers)).select(cart_items::product_id);
+    products::table
+        .filter(products::id.eq_any(in_carts))
         .order(products::id)
         .select((
             products::id,
@@ -180,11 +177,7 @@ async fn lock_products(
         ))
         .for_no_key_update()
         .load(&mut connection)
-        .await?;
-    let stock = rows.iter().map(|(id, _, _, stock, _)| (*id, *stock)).collect();
-    let currency = first.policy.min_total.currency();
-    batch.products = rows.into_iter().map(|row| product_in_cart(row, currency)).collect::<QueryResult<_>>()?;
-    Ok(stock)
+        .await
 }
 
 /// Counts units for the optional fraud rule, if any of the orders is under it.
@@ -207,24 +200,9 @@ async fn count_recent_units(
 }
 
 fn product_in_cart(
-    (id, name, price_minor, stock, archived): (Uuid, String, i64, i64, bool),
+    (id, name, price_minor, stock, archived): LockedProduct,
     currency: Currency,
 ) -> QueryResult<(ProductId, ProductInCart)> {
     let price = Price::new(Money::from_minor(price_minor, currency)).map_err(damaged)?;
     Ok((id.into(), ProductInCart { name, price, stock: stock.max(0).cast_unsigned(), archived }))
-}
-
-async fn empty_carts(connection: &AsyncPgConnection, orders: &[Order]) -> QueryResult<()> {
-    let ordered: HashMap<Uuid, _> = orders.iter().map(|order| (order.customer_id.uuid(), order.created_at)).collect();
-    let (customers, at): (Vec<Uuid>, Vec<_>) = ordered.into_iter().unzip();
-    let delete = diesel::delete(cart_items::table.filter(cart_items::user_id.eq_any(customers.clone())));
-    let update = sql_query(
-        "UPDATE carts SET updated_at = ordered.at FROM unnest($1, $2) AS ordered (user_id, at) \
-         WHERE carts.user_id = ordered.user_id",
-    )
-    .bind::<Array<SqlUuid>, _>(customers)
-    .bind::<Array<Timestamptz>, _>(at);
-    let (mut c1, mut c2) = (connection, connection);
-    try_join!(cached(delete).execute(&mut c1), cached(update).execute(&mut c2))?;
-    Ok(())
 }

@@ -2,17 +2,16 @@
 //! transaction at once, a statement per table.
 
 use diesel::result::Error;
-use diesel::sql_types::{Array, BigInt, Integer, Jsonb, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Jsonb, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid};
 use diesel::{QueryResult, sql_query};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use domain::clock::Ids;
 use domain::id::TaskId;
 use domain::order::{Errand, Order, OrderChange};
-use tokio::try_join;
 use uuid::Uuid;
 
 use super::request::StoredRequest;
-use super::rows::{AttemptRow, HistoryRow, OrderRow, ReceiptRow, RefundRequestRow, RefundRow, position};
+use super::rows::{AttemptRow, HistoryRow, OrderRow, ReceiptRow, RefundRequestRow, RefundRow};
 use crate::cached::{cached, column};
 use crate::error::damaged;
 
@@ -30,71 +29,11 @@ impl<'a> Saved<'a> {
     }
 }
 
-/// Writes the own rows of new orders, which their other rows refer to.
-pub(super) async fn insert_orders(mut connection: &AsyncPgConnection, orders: &[Order]) -> QueryResult<()> {
-    let rows = column(orders, OrderRow::of);
-    let insert = sql_query(
-        "INSERT INTO orders (id, customer_id, status, payment_status, total_minor, currency, shipping_address, \
-         created_at, expires_at, due_at) SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-    )
-    .bind::<Array<SqlUuid>, _>(column(&rows, |row| row.id))
-    .bind::<Array<SqlUuid>, _>(column(&rows, |row| row.customer_id))
-    .bind::<Array<Text>, _>(column(&rows, |row| row.status.as_str()))
-    .bind::<Array<Text>, _>(column(&rows, |row| row.payment_status.as_str()))
-    .bind::<Array<BigInt>, _>(column(&rows, |row| row.total_minor))
-    .bind::<Array<Text>, _>(column(&rows, |row| row.currency.as_str()))
-    .bind::<Array<Text>, _>(column(&rows, |row| row.shipping_address.as_str()))
-    .bind::<Array<Timestamptz>, _>(column(&rows, |row| row.created_at))
-    .bind::<Array<Timestamptz>, _>(column(&rows, |row| row.expires_at))
-    .bind::<Array<Nullable<Timestamptz>>, _>(column(&rows, |row| row.due_at));
-    cached(insert).execute(&mut connection).await?;
-    Ok(())
-}
-
-/// Writes everything else of new orders, in one round trip.
-pub(super) async fn insert_parts(connection: &AsyncPgConnection, orders: &[Order]) -> QueryResult<()> {
-    let history = orders.iter().flat_map(|order| history_rows(order, 0)).collect();
-    let attempts = orders.iter().flat_map(|order| {
-        order.attempts.iter().enumerate().map(|(index, attempt)| AttemptRow::of(order, index, attempt))
-    });
-    try_join!(
-        insert_lines(connection, orders),
-        insert_history(connection, history),
-        insert_attempts(connection, attempts.collect()),
-    )?;
-    Ok(())
-}
-
-async fn insert_lines(mut connection: &AsyncPgConnection, orders: &[Order]) -> QueryResult<()> {
-    let count = orders.iter().map(|order| order.lines.len()).sum();
-    let (mut order_ids, mut positions) = (Vec::with_capacity(count), Vec::with_capacity(count));
-    let mut rows = Vec::with_capacity(count);
-    for order in orders {
-        for (index, line) in order.lines.iter().enumerate() {
-            order_ids.push(order.id.uuid());
-            positions.push(position(index));
-            rows.push(line);
-        }
-    }
-    let insert = sql_query(
-        "INSERT INTO order_lines (order_id, position, product_id, name, unit_price_minor, quantity) \
-         SELECT * FROM unnest($1, $2, $3, $4, $5, $6)",
-    )
-    .bind::<Array<SqlUuid>, _>(order_ids)
-    .bind::<Array<SmallInt>, _>(positions)
-    .bind::<Array<SqlUuid>, _>(column(&rows, |line| line.product_id.uuid()))
-    .bind::<Array<Text>, _>(column(&rows, |line| line.name.as_str()))
-    .bind::<Array<BigInt>, _>(column(&rows, |line| line.unit_price.amount_minor()))
-    .bind::<Array<Integer>, _>(column(&rows, |line| line.quantity.get().cast_signed()));
-    cached(insert).execute(&mut connection).await?;
-    Ok(())
-}
-
 /// Writes what decisions changed of orders that are locked. Stock is not touched here.
 ///
 /// Rows that are there are updated before new ones come, so that an order never has two live attempts, nor a receipt
 /// two open requests, not even within the transaction.
-pub(super) async fn save(connection: &mut AsyncPgConnection, changes: &[Saved<'_>], ids: &dyn Ids) -> QueryResult<()> {
+pub(super) async fn save(connection: &AsyncPgConnection, changes: &[Saved<'_>], ids: &dyn Ids) -> QueryResult<()> {
     update_orders(connection, changes).await?;
     let history = changes.iter().flat_map(|change| history_rows(change.after, change.before.history.len()));
     insert_history(connection, history.collect()).await?;
@@ -103,7 +42,7 @@ pub(super) async fn save(connection: &mut AsyncPgConnection, changes: &[Saved<'_
     insert_tasks(connection, changes, ids).await
 }
 
-async fn update_orders(connection: &mut AsyncPgConnection, changes: &[Saved<'_>]) -> QueryResult<()> {
+async fn update_orders(mut connection: &AsyncPgConnection, changes: &[Saved<'_>]) -> QueryResult<()> {
     let rows =
         changes.iter().map(|change| (change.before.status(), OrderRow::of(change.before), OrderRow::of(change.after)));
     let rows: Vec<_> = rows.filter(|(_, before, after)| before != after).map(|(from, _, row)| (from, row)).collect();
@@ -135,7 +74,7 @@ async fn update_orders(connection: &mut AsyncPgConnection, changes: &[Saved<'_>]
     .bind::<Array<Nullable<Timestamptz>>, _>(column(&rows, |(_, row)| row.cancelled_at))
     .bind::<Array<Nullable<Text>>, _>(column(&rows, |(_, row)| row.cancelled_by.as_deref()))
     .bind::<Array<Nullable<Text>>, _>(column(&rows, |(_, row)| row.cancel_reason.as_deref()));
-    let updated = cached(update).execute(connection).await?;
+    let updated = cached(update).execute(&mut connection).await?;
     if updated == rows.len() { Ok(()) } else { Err(damaged("an order changed under its lock")) }
 }
 
@@ -163,7 +102,7 @@ async fn insert_history(mut connection: &AsyncPgConnection, rows: Vec<HistoryRow
     Ok(())
 }
 
-async fn save_attempts(connection: &mut AsyncPgConnection, changes: &[Saved<'_>]) -> QueryResult<()> {
+async fn save_attempts(connection: &AsyncPgConnection, changes: &[Saved<'_>]) -> QueryResult<()> {
     let mut rows = Rows::none();
     for Saved { before, after, .. } in changes {
         rows.take(&before.attempts, &after.attempts, |index, attempt| AttemptRow::of(after, index, attempt));
@@ -197,7 +136,7 @@ async fn insert_attempts(mut connection: &AsyncPgConnection, rows: Vec<AttemptRo
 }
 
 /// What an attempt asks for never changes, only what came of it.
-async fn update_attempts(connection: &mut AsyncPgConnection, rows: Vec<AttemptRow>) -> QueryResult<()> {
+async fn update_attempts(mut connection: &AsyncPgConnection, rows: Vec<AttemptRow>) -> QueryResult<()> {
     if rows.is_empty() {
         return Ok(());
     }
@@ -215,7 +154,7 @@ async fn update_attempts(connection: &mut AsyncPgConnection, rows: Vec<AttemptRo
     .bind::<Array<Nullable<Timestamptz>>, _>(column(&rows, |row| row.session_expires_at))
     .bind::<Array<Nullable<Timestamptz>>, _>(column(&rows, |row| row.waits_until))
     .bind::<Array<Nullable<Text>>, _>(column(&rows, |row| row.ending.as_deref()));
-    let updated = cached(update).execute(connection).await?;
+    let updated = cached(update).execute(&mut connection).await?;
     if updated == rows.len() { Ok(()) } else { Err(damaged("an attempt of an order is gone")) }
 }
 
@@ -242,7 +181,7 @@ impl<R> Rows<R> {
     }
 }
 
-async fn save_receipts(connection: &mut AsyncPgConnection, changes: &[Saved<'_>]) -> QueryResult<()> {
+async fn save_receipts(connection: &AsyncPgConnection, changes: &[Saved<'_>]) -> QueryResult<()> {
     let (mut receipts, mut refunds, mut requests) = (Rows::none(), Rows::none(), Rows::none());
     for Saved { before, after, .. } in changes {
         receipts.take(&before.receipts, &after.receipts, |index, receipt| ReceiptRow::of(after, index, receipt));
@@ -264,7 +203,7 @@ async fn save_receipts(connection: &mut AsyncPgConnection, changes: &[Saved<'_>]
     insert_requests(connection, requests.new).await
 }
 
-async fn insert_receipts(connection: &mut AsyncPgConnection, rows: Vec<ReceiptRow>) -> QueryResult<()> {
+async fn insert_receipts(mut connection: &AsyncPgConnection, rows: Vec<ReceiptRow>) -> QueryResult<()> {
     if rows.is_empty() {
         return Ok(());
     }
@@ -280,12 +219,12 @@ async fn insert_receipts(connection: &mut AsyncPgConnection, rows: Vec<ReceiptRo
     .bind::<Array<Text>, _>(column(&rows, |row| row.kind.as_str()))
     .bind::<Array<Timestamptz>, _>(column(&rows, |row| row.received_at))
     .bind::<Array<BigInt>, _>(column(&rows, |row| row.charge_refunded_minor));
-    cached(insert).execute(connection).await?;
+    cached(insert).execute(&mut connection).await?;
     Ok(())
 }
 
 /// Of a receipt only what went back of it changes.
-async fn update_receipts(connection: &mut AsyncPgConnection, rows: Vec<ReceiptRow>) -> QueryResult<()> {
+async fn update_receipts(mut connection: &AsyncPgConnection, rows: Vec<ReceiptRow>) -> QueryResult<()> {
     if rows.is_empty() {
         return Ok(());
     }
@@ -295,11 +234,11 @@ async fn update_receipts(connection: &mut AsyncPgConnection, rows: Vec<ReceiptRo
     )
     .bind::<Array<Text>, _>(column(&rows, |row| row.intent.as_str()))
     .bind::<Array<BigInt>, _>(column(&rows, |row| row.charge_refunded_minor));
-    cached(update).execute(connection).await?;
+    cached(update).execute(&mut connection).await?;
     Ok(())
 }
 
-async fn insert_refunds(connection: &mut AsyncPgConnection, rows: Vec<RefundRow>) -> QueryResult<()> {
+async fn insert_refunds(mut connection: &AsyncPgConnection, rows: Vec<RefundRow>) -> QueryResult<()> {
     if rows.is_empty() {
         return Ok(());
     }
@@ -311,11 +250,11 @@ async fn insert_refunds(connection: &mut AsyncPgConnection, rows: Vec<RefundRow>
     .bind::<Array<SmallInt>, _>(column(&rows, |row| row.position))
     .bind::<Array<BigInt>, _>(column(&rows, |row| row.amount_minor))
     .bind::<Array<Text>, _>(column(&rows, |row| row.status.as_str()));
-    cached(insert).execute(connection).await?;
+    cached(insert).execute(&mut connection).await?;
     Ok(())
 }
 
-async fn update_refunds(connection: &mut AsyncPgConnection, rows: Vec<RefundRow>) -> QueryResult<()> {
+async fn update_refunds(mut connection: &AsyncPgConnection, rows: Vec<RefundRow>) -> QueryResult<()> {
     if rows.is_empty() {
         return Ok(());
     }
@@ -326,11 +265,11 @@ async fn update_refunds(connection: &mut AsyncPgConnection, rows: Vec<RefundRow>
     .bind::<Array<Text>, _>(column(&rows, |row| row.id.as_str()))
     .bind::<Array<BigInt>, _>(column(&rows, |row| row.amount_minor))
     .bind::<Array<Text>, _>(column(&rows, |row| row.status.as_str()));
-    cached(update).execute(connection).await?;
+    cached(update).execute(&mut connection).await?;
     Ok(())
 }
 
-async fn insert_requests(connection: &mut AsyncPgConnection, rows: Vec<RefundRequestRow>) -> QueryResult<()> {
+async fn insert_requests(mut connection: &AsyncPgConnection, rows: Vec<RefundRequestRow>) -> QueryResult<()> {
     if rows.is_empty() {
         return Ok(());
     }
@@ -343,11 +282,11 @@ async fn insert_requests(connection: &mut AsyncPgConnection, rows: Vec<RefundReq
     .bind::<Array<SmallInt>, _>(column(&rows, |row| row.position))
     .bind::<Array<BigInt>, _>(column(&rows, |row| row.amount_minor))
     .bind::<Array<Text>, _>(column(&rows, |row| row.outcome.as_str()));
-    cached(insert).execute(connection).await?;
+    cached(insert).execute(&mut connection).await?;
     Ok(())
 }
 
-async fn update_requests(connection: &mut AsyncPgConnection, rows: Vec<RefundRequestRow>) -> QueryResult<()> {
+async fn update_requests(mut connection: &AsyncPgConnection, rows: Vec<RefundRequestRow>) -> QueryResult<()> {
     if rows.is_empty() {
         return Ok(());
     }
@@ -357,12 +296,12 @@ async fn update_requests(connection: &mut AsyncPgConnection, rows: Vec<RefundReq
     )
     .bind::<Array<SqlUuid>, _>(column(&rows, |row| row.id))
     .bind::<Array<Text>, _>(column(&rows, |row| row.outcome.as_str()));
-    cached(update).execute(connection).await?;
+    cached(update).execute(&mut connection).await?;
     Ok(())
 }
 
 /// Stores the errands of decisions. One that is under way for the same attempt or request is enough.
-async fn insert_tasks(connection: &mut AsyncPgConnection, changes: &[Saved<'_>], ids: &dyn Ids) -> QueryResult<()> {
+async fn insert_tasks(mut connection: &AsyncPgConnection, changes: &[Saved<'_>], ids: &dyn Ids) -> QueryResult<()> {
     let errands = changes.iter().flat_map(|change| change.errands.iter().map(|errand| (change.after.id, *errand)));
     let errands: Vec<_> = errands.collect();
     if errands.is_empty() {
@@ -376,7 +315,7 @@ async fn insert_tasks(connection: &mut AsyncPgConnection, changes: &[Saved<'_>],
     .bind::<Array<SqlUuid>, _>(column(&errands, |(order, _)| order.uuid()))
     .bind::<Array<Text>, _>(column(&errands, |(_, errand)| errand_columns(errand).0))
     .bind::<Array<SqlUuid>, _>(column(&errands, |(_, errand)| errand_columns(errand).1));
-    cached(insert).execute(connection).await?;
+    cached(insert).execute(&mut connection).await?;
     Ok(())
 }
 

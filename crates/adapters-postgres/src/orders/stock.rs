@@ -22,7 +22,7 @@ pub(super) type LockedStock = HashMap<Uuid, i64>;
 /// Locks the products of orders, by id, before the orders themselves are locked. The lines of an order never change,
 /// so they are read without a lock.
 pub(super) async fn lock_products_of(
-    connection: &mut AsyncPgConnection,
+    mut connection: &AsyncPgConnection,
     orders: &[OrderId],
 ) -> QueryResult<LockedStock> {
     let orders: Vec<Uuid> = orders.iter().map(|order| order.uuid()).collect();
@@ -32,21 +32,21 @@ pub(super) async fn lock_products_of(
         .order(products::id)
         .select((products::id, products::stock))
         .for_no_key_update()
-        .load(connection)
+        .load(&mut connection)
         .await?;
     Ok(locked.into_iter().collect())
 }
 
 /// One entry of the ledger.
-struct Move {
-    id: Uuid,
-    product_id: Uuid,
-    delta: i64,
-    stock_after: i64,
-    reason: &'static str,
-    order_id: OrderId,
-    actor_id: Option<UserId>,
-    at: Timestamp,
+pub(super) struct Move {
+    pub id: Uuid,
+    pub product_id: Uuid,
+    pub delta: i64,
+    pub stock_after: i64,
+    pub reason: &'static str,
+    pub order_id: OrderId,
+    pub actor_id: Option<UserId>,
+    pub at: Timestamp,
 }
 
 /// Moves of several orders, in their order.
@@ -106,6 +106,20 @@ impl<'a> Moves<'a> {
         Ok(())
     }
 
+    /// What the moves do to each product, once for all that move it.
+    pub(super) fn deltas(&self) -> BTreeMap<Uuid, i64> {
+        let mut deltas = BTreeMap::new();
+        for made in &self.made {
+            *deltas.entry(made.product_id).or_default() += made.delta;
+        }
+        deltas
+    }
+
+    /// The entries of the ledger, in the order of the moves.
+    pub(super) fn made(&self) -> &[Move] {
+        &self.made
+    }
+
     /// Writes them: each product once, however many orders move it, and an entry of the ledger for each move.
     pub(super) async fn write(&self, connection: &AsyncPgConnection) -> QueryResult<()> {
         if self.made.is_empty() {
@@ -116,10 +130,7 @@ impl<'a> Moves<'a> {
     }
 
     async fn update_products(&self, mut connection: &AsyncPgConnection) -> QueryResult<()> {
-        let mut deltas: BTreeMap<Uuid, i64> = BTreeMap::new();
-        for made in &self.made {
-            *deltas.entry(made.product_id).or_default() += made.delta;
-        }
+        let deltas = self.deltas();
         let update = sql_query(
             "UPDATE products SET stock = products.stock + moved.delta \
              FROM unnest($1, $2) AS moved (product_id, delta) WHERE products.id = moved.product_id",
