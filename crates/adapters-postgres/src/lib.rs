@@ -15,6 +15,7 @@ mod idempotency;
 pub mod migrations;
 mod orders;
 mod pool;
+mod retention;
 mod schema;
 mod transaction;
 
@@ -25,4 +26,5 @@ pub use connection::{ConnectError, DatabaseUrl, InvalidDatabaseUrl};
 pub use idempotency::PgIdempotency;
 pub use orders::{PgOrders, PgTasks};
 pub use pool::{PgPool, PoolConfig, PooledConnection};
+pub use retention::PgRetention;
 pub use transaction::Rollback;

@@ -203,7 +203,7 @@ diesel::table! {
         reason -> Nullable<Text>,
         order_id -> Nullable<Uuid>,
         intent -> Nullable<Text>,
-        payload -> Text,
+        payload -> Nullable<Text>,
         received_at -> Timestamptz,
         applied_at -> Nullable<Timestamptz>,
     }

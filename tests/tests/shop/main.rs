@@ -14,6 +14,7 @@ mod crash;
 mod events;
 mod expiring;
 mod faults;
+mod forgetting;
 mod fraud;
 mod gateway;
 mod idempotency;
