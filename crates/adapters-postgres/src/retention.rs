@@ -44,17 +44,17 @@ const EVENTS: &str = "DELETE FROM provider_events WHERE ctid = ANY (ARRAY (\
      SELECT ctid FROM provider_events WHERE status IN ('APPLIED', 'IGNORED') AND received_at <= $1 \
      ORDER BY received_at LIMIT $2 FOR UPDATE SKIP LOCKED))";
 
-/// A family may be thousands of tokens large, so they are counted by themselves.
+/// A family may be thousands of tokens large, so they are counted by themselves. Each family is looked up by its session:
+/// the `LIMIT` in there keeps the planner from reading all tokens for a thousand sessions.
 const REFRESH_TOKENS: &str = "DELETE FROM refresh_tokens WHERE ctid = ANY (ARRAY (\
      SELECT token.ctid FROM (SELECT id FROM sessions WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2) AS expired \
-     JOIN refresh_tokens AS token ON token.session_id = expired.id \
-     LIMIT $2 FOR UPDATE OF token SKIP LOCKED))";
+     CROSS JOIN LATERAL (SELECT refresh_tokens.ctid FROM refresh_tokens WHERE session_id = expired.id \
+       LIMIT $2 FOR UPDATE SKIP LOCKED) AS token LIMIT $2))";
 
 const SESSIONS: &str = "DELETE FROM sessions WHERE ctid = ANY (ARRAY (\
-     SELECT session.ctid FROM (SELECT id FROM sessions WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2) AS expired \
-     JOIN sessions AS session ON session.id = expired.id \
-     WHERE NOT EXISTS (SELECT FROM refresh_tokens WHERE session_id = expired.id) \
-     FOR UPDATE OF session SKIP LOCKED))";
+     SELECT expired.ctid FROM (SELECT id, ctid FROM sessions WHERE expires_at <= $1 \
+       ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED) AS expired \
+     WHERE (SELECT token_hash FROM refresh_tokens WHERE session_id = expired.id LIMIT 1) IS NULL))";
 
 const AUTH_ATTEMPTS: &str = "DELETE FROM auth_attempts WHERE ctid = ANY (ARRAY (\
      SELECT ctid FROM auth_attempts WHERE since <= statement_timestamp() - make_interval(hours => $1) \

@@ -28,6 +28,7 @@ mod paying;
 mod placing;
 mod pool;
 mod purchase;
+mod query_plans;
 mod races;
 mod rate_limits;
 mod reading;
