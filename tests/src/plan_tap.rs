@@ -19,7 +19,7 @@ use crate::database::Database;
 pub struct SeenPlan {
     /// Its text.
     pub query: String,
-    /// PostgreSQL's plan of it, as `EXPLAIN (FORMAT JSON)` shows it.
+    /// PostgreSQL's plan of it and what came of it, as `EXPLAIN (ANALYZE, FORMAT JSON)` shows it.
     pub plan: Value,
 }
 
@@ -43,6 +43,17 @@ impl SeenPlan {
         self.nodes().into_iter().filter_map(|node| node["Index Name"].as_str())
     }
 
+    /// How many rows one node of it read in vain, at most: an index led to them, and a filter refused them.
+    #[must_use]
+    pub fn most_rows_in_vain(&self) -> u64 {
+        let count = |node: &Value, name| node[name].as_u64().unwrap_or_default();
+        let in_vain = |node: &&Value| {
+            let refused = count(node, "Rows Removed by Filter") + count(node, "Rows Removed by Index Recheck");
+            refused * count(node, "Actual Loops")
+        };
+        self.nodes().iter().map(in_vain).max().unwrap_or_default()
+    }
+
     /// Whether it was made for any values, as the plan of a kept statement is after its first uses.
     #[must_use]
     pub fn is_generic(&self) -> bool {
@@ -60,11 +71,13 @@ pub struct PlanTap {
 }
 
 /// For each session of the database that begins from now on.
-const SETTINGS: [(&str, &str); 5] = [
+const SETTINGS: [(&str, &str); 7] = [
     ("session_preload_libraries", "auto_explain"),
     ("auto_explain.log_min_duration", "0"),
     ("auto_explain.log_level", "notice"),
     ("auto_explain.log_format", "json"),
+    ("auto_explain.log_analyze", "on"),
+    ("auto_explain.log_timing", "off"),
     ("auto_explain.log_nested_statements", "on"),
 ];
 

@@ -14,6 +14,7 @@ mod error;
 mod idempotency;
 pub mod migrations;
 mod orders;
+mod pattern;
 mod pool;
 mod retention;
 mod schema;

@@ -27,6 +27,9 @@ const ROUNDS: usize = 8;
 const SMALL: [(&str, &str); 2] =
     [("turns", "a row per task that instances take turns at"), ("__diesel_schema_migrations", "a row per migration")];
 
+/// So many rows may be read that a filter then refuses: a page of a list may pass over some, but not over a table.
+const ROWS_IN_VAIN: u64 = 5000;
+
 /// Indexes that no statement of [`everything_happens`] reads, and why they are there.
 const UNREAD: [(&str, &str); 0] = [];
 
@@ -53,7 +56,7 @@ fn watched(plan: &mut Plan) {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_statement_reads_a_large_table_from_end_to_end() {
     let shop = TestShop::with(watched).await;
-    fill(&shop.database, 20_000, 50_000, 100_000).await;
+    fill(&shop.database, 60_000, 50_000, 100_000).await;
     let _ = shop.plans();
     everything_happens(&shop).await;
     let seen = shop.plans();
@@ -72,7 +75,7 @@ async fn no_statement_reads_a_large_table_from_end_to_end() {
         let (count, generic) = uses.entry(&seen.query).or_default();
         *count += 1;
         *generic |= seen.is_generic();
-        if scanned(seen).next().is_some() {
+        if scanned(seen).next().is_some() || seen.most_rows_in_vain() > ROWS_IN_VAIN {
             bad.insert(&seen.query, seen);
         }
         for index in seen.indexes() {
@@ -140,9 +143,15 @@ async fn pages(http: &ironcart_tests::http::Http, path: &str) {
 async fn browse(shop: &TestShop, goods: &[Product]) {
     let http = &shop.anonymous;
     for sort in ["-createdAt", "createdAt", "price", "-price", "name"] {
-        for filter in
-            ["", "&q=walnut", "&q=kettle%2041", "&minPrice=10&maxPrice=11", "&inStock=true", "&q=ow&inStock=true"]
-        {
+        for filter in [
+            "",
+            "&q=walnut",
+            "&q=kettle%2041",
+            "&q=zanzibar",
+            "&minPrice=10&maxPrice=11",
+            "&inStock=true",
+            "&q=ow&inStock=true",
+        ] {
             // Two letters are no trigram: see `a_search_too_short_for_the_index_is_cut_off_in_time`.
             if !filter.contains("q=ow") {
                 pages(http, &format!("/products?sort={sort}{filter}")).await;
@@ -216,7 +225,9 @@ async fn administrate(admin: &Admin, order: &Order, goods: &[Product]) {
     pages(&admin.http, &format!("/products/{}/stock-movements?limit=1", made.id)).await;
     let _ = admin.archives(&made).await.expect(204);
     let _ = admin.counts(&goods[0]).await;
-    for filter in ["", "&role=ADMIN", "&role=CUSTOMER&blocked=false", "&email=person12"] {
+    for filter in
+        ["", "&role=ADMIN", "&role=CUSTOMER&blocked=false", "&email=person1234", "&email=nobody", "&blocked=true"]
+    {
         pages(&admin.http, &format!("/admin/users?limit=2{filter}")).await;
     }
     let user = read(&admin.http, "/admin/users?role=CUSTOMER&limit=1").await;

@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use super::PgOrders;
 use super::events::{Fate, News, ReceiveError, contradiction, fate_of, lock_receipts};
+use crate::cached::planned_for_its_values;
 use crate::error::{damaged, store_error};
 use crate::schema::provider_events;
 use crate::transaction::Rollback;
@@ -71,13 +72,12 @@ impl EventRepository for PgOrders {
         limit: PageLimit,
     ) -> Result<Page<StoredEvent, EventPosition>, StoreError> {
         let mut connection = self.pool.get().await?;
-        let rows: Vec<EventRow> = filtered(filter, after)
+        let query = filtered(filter, after)
             .order((provider_events::received_at.desc(), provider_events::id.desc()))
             .limit(i64::from(limit.get()) + 1)
-            .select(EventRow::as_select())
-            .load(&mut connection)
-            .await
-            .map_err(store_error)?;
+            .select(EventRow::as_select());
+        // Of which status decides on the index: there are very many that are applied, and few of the others.
+        let rows: Vec<EventRow> = planned_for_its_values(query).load(&mut connection).await.map_err(store_error)?;
         let events = rows.into_iter().map(EventRow::into_event).collect::<QueryResult<_>>().map_err(store_error)?;
         let position = |event: &StoredEvent| EventPosition { received_at: event.received_at, id: event.id };
         Ok(Page::from_overfetched(events, limit, position))
