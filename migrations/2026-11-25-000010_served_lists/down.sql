@@ -6,6 +6,7 @@ ALTER TABLE order_lines
     DROP CONSTRAINT order_lines_pkey,
     ADD CONSTRAINT order_lines_pkey PRIMARY KEY (order_id, position),
     ADD CONSTRAINT order_lines_one_per_product UNIQUE (order_id, product_id);
+ALTER INDEX IF EXISTS products_live_search RESET (fastupdate);
 DROP INDEX IF EXISTS users_email_search;
 DROP INDEX users_blocked;
 DROP INDEX users_admins;

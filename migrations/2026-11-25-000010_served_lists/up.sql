@@ -18,12 +18,15 @@ CREATE INDEX users_blocked ON users (created_at, id) WHERE blocked;
 -- A part of an e-mail address is found through trigrams, where the extension is to be had (see `products_live_search`).
 DO $$
 BEGIN
-    CREATE INDEX users_email_search ON users USING gin (email gin_trgm_ops);
+    CREATE INDEX users_email_search ON users USING gin (email gin_trgm_ops) WITH (fastupdate = off);
 EXCEPTION
     WHEN undefined_object THEN
         RAISE NOTICE 'pg_trgm is not available: users are searched for without an index (%)', SQLERRM;
 END
 $$;
+
+-- Products are written seldom and searched for often: each search would read the list of what is not sorted in yet.
+ALTER INDEX IF EXISTS products_live_search SET (fastupdate = off);
 
 -- A line is found by its order, in which a product stands once; a movement by its product. What else was unique about
 -- them was only ever written.

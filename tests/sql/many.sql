@@ -61,7 +61,8 @@ INSERT INTO products (id, name, name_key, description, search_text, price_minor,
            CASE WHEN n % 20 = 0 THEN 0 ELSE 1000000 END, CASE WHEN n % 50 = 0 THEN now() END, at, at
     FROM (SELECT *, word || ' ' || n AS name, 'Made of ' || word || ' in town number ' || n % 997 AS text
           FROM (SELECT *, (ARRAY ['Walnut bowl', 'Copper kettle', 'Linen towel', 'Wool blanket', 'Oak stool', 'Glass vase',
-                                  'Cork board', 'Iron hook', 'Clay pot', 'Silk scarf'])[1 + n % 10] AS word FROM good) AS named
+                                  'Cork board', 'Iron hook', 'Clay pot', 'Silk scarf'])[1 + n % 40] AS kind FROM good) AS named,
+               LATERAL (SELECT coalesce(kind, 'Thing of kind ' || n % 400) AS word) AS worded
          ) AS described;
 
 INSERT INTO carts (user_id, updated_at) SELECT id, now() FROM person WHERE n % 2 = 0;

@@ -1,6 +1,6 @@
 //! The public list: every filter and order is served by an index, and a page begins behind a position in it.
 
-use diesel::dsl::{AsSelect, SqlTypeOf, sql};
+use diesel::dsl::{AsSelect, SqlTypeOf, array, sql};
 use diesel::expression::SqlLiteral;
 use diesel::pg::Pg;
 use diesel::prelude::*;
@@ -50,7 +50,7 @@ async fn search(
     let others = ProductFilter { search: None, ..filter.clone() };
     let first = products::table.select(products::id).filter(products::archived_at.is_null()).into_boxed();
     let first = in_order(filtered(first, &others), order).limit(GLANCE);
-    let glance = in_order(filtered(live(), filter), order).filter(products::id.eq_any(first)).limit(wanted);
+    let glance = in_order(filtered(live(), filter), order).filter(products::id.eq_any(array(first))).limit(wanted);
     let found: Vec<ProductRow> = planned_for_its_values(glance).load(connection).await?;
     if i64::try_from(found.len()) == Ok(wanted) {
         return Ok(found);
