@@ -19,6 +19,9 @@ use crate::progress::progress;
 /// Chunks that wait between whoever writes rows and the server.
 const CHUNKS: usize = 8;
 
+/// What takes longer is told by itself.
+const WORTH_TELLING: Duration = Duration::from_secs(2);
+
 /// How long which part of a fill took.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Took {
@@ -133,7 +136,11 @@ async fn make_all(client: &Client, to_make: &RefCell<Vec<String>>) -> Step<()> {
     loop {
         let next = to_make.borrow_mut().pop();
         let Some(make) = next else { return Ok(()) };
+        let begun = Instant::now();
         client.batch_execute(&make).await.during(&make)?;
+        if begun.elapsed() > WORTH_TELLING {
+            progress(&format!("  {:.1} s: {make}", begun.elapsed().as_secs_f64()));
+        }
     }
 }
 
