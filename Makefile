@@ -9,7 +9,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 # In CI a run that hides failures behind the first one is of no use either; only its output is shorter.
 NEXTEST_PROFILE := $(if $(CI),ci,default)
 
-.PHONY: help run test test-long bench bench-quick check arch deny fmt lint migrate demo conformance cargo nextest cargo-deny
+.PHONY: help run test test-long bench bench-quick bench-growth check arch deny fmt lint migrate demo conformance cargo nextest cargo-deny
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-12s %s\n", $$1, $$2 }'
@@ -36,6 +36,10 @@ bench: cargo ## Measure the shop against what PostgreSQL itself can do (some 14 
 bench-quick: cargo ## The same in less than two minutes: one round, at 16 and 64 connections
 	cargo build --locked --release --package app --package bench
 	$(TARGET)/release/bench --quick
+
+bench-growth: cargo ## Measure shops of 10 thousand, 1 and 10 million orders (GROWTH='--sizes ... --max-minutes ...')
+	cargo build --locked --release --package app --package bench
+	$(TARGET)/release/bench growth $(GROWTH)
 
 check: lint arch deny ## Run all checks but the tests
 

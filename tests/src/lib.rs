@@ -12,6 +12,7 @@ pub mod invariants;
 pub mod load;
 pub mod people;
 pub mod pg_proxy;
+pub mod plan_tap;
 pub mod process;
 pub mod settling;
 pub mod shop;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use adapters_crypto::JwtSecret;
-use adapters_postgres::{PgPool, PoolConfig};
+use adapters_postgres::{DatabaseUrl, PgPool, PoolConfig};
 use adapters_stripe::{CallLimits, Secret, StripeConfig};
 use api_actix::limits::LimitRules;
 use app::background::{ErrandBell, Intervals};
@@ -31,6 +31,7 @@ use crate::database::Database;
 use crate::http::{Http, Reply};
 use crate::invariants;
 use crate::people::{LoggedIn, log_in_new};
+use crate::plan_tap::{PlanTap, SeenPlan};
 use crate::settling::{let_leases_run_out, settle};
 use crate::wire::{Order, Product};
 
@@ -65,6 +66,8 @@ pub struct Plan {
     pub cors_origins: Vec<String>,
     /// How many of the provider's events are expected to end as `FAILED`.
     pub failed_events: i64,
+    /// Whether the plans of all statements are heard: see [`TestShop::plans`].
+    pub taps_plans: bool,
 }
 
 impl Plan {
@@ -102,6 +105,7 @@ impl Default for Plan {
             auth_guard: None,
             cors_origins: Vec::new(),
             failed_events: 0,
+            taps_plans: false,
         }
     }
 }
@@ -111,6 +115,9 @@ pub struct TestShop {
     instances: Vec<Shop>,
     addresses: Vec<SocketAddr>,
     plan: Plan,
+    /// Where its instances find the database.
+    database_url: DatabaseUrl,
+    tap: Option<PlanTap>,
     /// Speaks with the shop as nobody.
     pub anonymous: Http,
     /// The payment provider.
@@ -144,8 +151,10 @@ impl TestShop {
         let (database, stripe) = tokio::join!(Database::migrated(), stripe);
         let stripe = stripe.expect("a simulator");
         let clock = Arc::new(TestClock::default());
+        let tap = if plan.taps_plans { Some(PlanTap::before(&database).await) } else { None };
+        let database_url = tap.as_ref().map_or(&database.url, |tap| &tap.url).clone();
         let anywhere = vec![SocketAddr::from(([127, 0, 0, 1], 0)); plan.instances];
-        let instances = start(&anywhere, &plan, &database, &stripe, &clock);
+        let instances = start(&anywhere, &plan, &database_url, &stripe, &clock);
         let addresses: Vec<SocketAddr> = instances.iter().map(Shop::address).collect();
         let bases = addresses.iter().map(|address| format!("http://{address}"));
         let shop = Self {
@@ -153,6 +162,8 @@ impl TestShop {
             instances,
             addresses,
             plan,
+            database_url,
+            tap,
             stripe,
             clock,
             is_closed: false,
@@ -198,7 +209,7 @@ impl TestShop {
     /// Stops all instances and starts them anew at the same addresses, as after a deployment.
     pub async fn restarts(&mut self) {
         self.stops().await;
-        self.instances = start(&self.addresses, &self.plan, &self.database, &self.stripe, &self.clock);
+        self.instances = start(&self.addresses, &self.plan, &self.database_url, &self.stripe, &self.clock);
     }
 
     // --- people -------------------------------------------------------------------------------------------------
@@ -271,9 +282,25 @@ impl TestShop {
     #[must_use]
     pub fn reconciler(&self) -> Reconciler {
         let system: (Arc<dyn Clock>, Arc<dyn Ids>) = (Arc::clone(&self.clock) as _, Arc::new(SystemIds));
-        let pool = PgPool::new(patient_pool(&self.plan, &self.database));
+        let pool = PgPool::new(patient_pool(&self.plan, &self.database_url));
         let stripe = stripe_config(&self.plan, &self.stripe);
         reconciler(&pool, &stripe, system, self.plan.orders.clone(), &ErrandBell::default()).expect("good settings")
+    }
+
+    /// The plans of the statements that its instances sent since it was last asked.
+    ///
+    /// # Panics
+    ///
+    /// If they are not heard.
+    #[must_use]
+    pub fn plans(&self) -> Vec<SeenPlan> {
+        self.tap.as_ref().expect("a plan that `taps_plans`").take()
+    }
+
+    /// Connections of one more user of the database, whose plans are heard too.
+    #[must_use]
+    pub fn tapped_pool(&self) -> PgPool {
+        PgPool::new(patient_pool(&self.plan, &self.database_url))
     }
 
     // --- waiting ------------------------------------------------------------------------------------------------
@@ -306,6 +333,12 @@ impl TestShop {
     pub async fn close(self) {
         self.settles().await;
         self.end(true).await;
+    }
+
+    /// Stops without a look at the books, which would take minutes in a shop of very many orders.
+    pub async fn close_unchecked(mut self) {
+        self.is_closed = true;
+        self.stops().await;
     }
 
     /// Stops in the middle of things, and checks the invariants that hold at any moment.
@@ -342,20 +375,20 @@ fn stripe_config(plan: &Plan, stripe: &StripeSimulator) -> StripeConfig {
 }
 
 /// A busy machine is no reason for a 503 in a test; what must not wait is tested for that.
-fn patient_pool(plan: &Plan, database: &Database) -> PoolConfig {
+fn patient_pool(plan: &Plan, url: &DatabaseUrl) -> PoolConfig {
     PoolConfig {
         max_connections: plan.connections,
         acquire_timeout: Duration::from_secs(60),
         statement_timeout: Duration::from_secs(60),
         lock_timeout: Duration::from_secs(50),
-        ..PoolConfig::new(database.url.clone())
+        ..PoolConfig::new(url.clone())
     }
 }
 
 fn start(
     addresses: &[SocketAddr],
     plan: &Plan,
-    database: &Database,
+    database_url: &DatabaseUrl,
     stripe: &StripeSimulator,
     clock: &Arc<TestClock>,
 ) -> Vec<Shop> {
@@ -363,7 +396,7 @@ fn start(
     for address in addresses {
         let parts = ShopParts {
             listener: TcpListener::bind(address).expect("a port"),
-            database: patient_pool(plan, database),
+            database: patient_pool(plan, database_url),
             stripe: stripe_config(plan, stripe),
             orders: plan.orders.clone(),
             intervals: Intervals { sweep: plan.sweep_interval, reconcile: plan.reconcile_interval },

@@ -100,6 +100,9 @@ impl SessionLimits {
     pub(crate) const UNLIMITED: Self =
         Self { statement: Duration::ZERO, lock: Duration::ZERO, idle_in_transaction: Duration::ZERO };
 
+    /// A page anywhere costs hardly more than the next one, on disks that do not turn and in memory; by the default, which
+    /// is that of disks that do, whole tables are read where an index leads to a few hundred rows.
+    ///
     /// The last two are asked for, not insisted on: a server on a system that can't watch its clients refuses the
     /// one, and a role without the privilege the other. Errors are told apart by their English words where the
     /// driver hides their code (see [`crate::error`]).
@@ -109,6 +112,7 @@ impl SessionLimits {
              SET statement_timeout = {};
              SET lock_timeout = {};
              SET idle_in_transaction_session_timeout = {};
+             SET random_page_cost = 1.1;
              DO $$ BEGIN PERFORM set_config('client_connection_check_interval', '2s', false);
              EXCEPTION WHEN OTHERS THEN NULL; END $$;
              DO $$ BEGIN PERFORM set_config('lc_messages', 'C', false);

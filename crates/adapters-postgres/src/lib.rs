@@ -14,7 +14,9 @@ mod error;
 mod idempotency;
 pub mod migrations;
 mod orders;
+mod pattern;
 mod pool;
+mod retention;
 mod schema;
 mod transaction;
 
@@ -25,4 +27,5 @@ pub use connection::{ConnectError, DatabaseUrl, InvalidDatabaseUrl};
 pub use idempotency::PgIdempotency;
 pub use orders::{PgOrders, PgTasks};
 pub use pool::{PgPool, PoolConfig, PooledConnection};
+pub use retention::PgRetention;
 pub use transaction::Rollback;

@@ -48,7 +48,7 @@ diesel::table! {
 }
 
 diesel::table! {
-    stock_movements (id) {
+    stock_movements (product_id, seq) {
         id -> Uuid,
         seq -> BigInt,
         product_id -> Uuid,
@@ -106,7 +106,7 @@ diesel::table! {
 }
 
 diesel::table! {
-    order_lines (order_id, position) {
+    order_lines (order_id, product_id) {
         order_id -> Uuid,
         position -> SmallInt,
         product_id -> Uuid,
@@ -203,7 +203,7 @@ diesel::table! {
         reason -> Nullable<Text>,
         order_id -> Nullable<Uuid>,
         intent -> Nullable<Text>,
-        payload -> Text,
+        payload -> Nullable<Text>,
         received_at -> Timestamptz,
         applied_at -> Nullable<Timestamptz>,
     }

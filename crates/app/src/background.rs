@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::idempotency::IdempotencyRepository;
 use domain::order::{ErrandSignal, OrderService, Reconciler};
+use domain::retention::{Perishable, Retention};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
@@ -13,9 +13,9 @@ use tokio::task::JoinSet;
 const ERRAND_POLL: Duration = Duration::from_secs(1);
 
 /// How often what is too old to be of use is forgotten.
-const PRUNE_INTERVAL: Duration = Duration::from_mins(10);
-/// How many rows one statement forgets, so that none holds locks for long.
-const PRUNE_BATCH: u32 = 1000;
+const FORGET_INTERVAL: Duration = Duration::from_mins(10);
+/// How long customers have the database to themselves between two batches of it.
+const FORGET_PAUSE: Duration = Duration::from_millis(50);
 
 /// Wakes this instance's errand loop.
 #[derive(Debug, Clone, Default)]
@@ -47,19 +47,14 @@ impl Background {
     /// Starts the loops. Each round begins when the one before it has ended, so that a slow provider or database
     /// never piles them up.
     #[must_use]
-    pub fn start(
-        reconciler: Reconciler,
-        keys: Arc<dyn IdempotencyRepository>,
-        bell: &ErrandBell,
-        intervals: Intervals,
-    ) -> Self {
+    pub fn start(reconciler: Reconciler, retention: Retention, bell: &ErrandBell, intervals: Intervals) -> Self {
         let orders = &reconciler.orders;
         let (stop, stopped) = watch::channel(false);
         let mut loops = JoinSet::new();
         loops.spawn(sweep(orders.clone(), intervals.sweep, stopped.clone()));
         loops.spawn(run_errands(orders.clone(), bell.clone(), stopped.clone()));
         loops.spawn(reconcile(reconciler, intervals.reconcile, stopped.clone()));
-        loops.spawn(prune_keys(keys, stopped));
+        loops.spawn(forget_what_is_old(retention, stopped));
         Self { stop, loops }
     }
 
@@ -123,16 +118,28 @@ async fn run_errands(orders: OrderService, bell: ErrandBell, mut stopped: watch:
     }
 }
 
-/// Forgets idempotency keys that are a day old, in batches.
-async fn prune_keys(keys: Arc<dyn IdempotencyRepository>, mut stopped: watch::Receiver<bool>) {
+async fn forget_what_is_old(retention: Retention, mut stopped: watch::Receiver<bool>) {
     loop {
-        match keys.prune(PRUNE_BATCH).await {
-            Ok(pruned) if pruned == u64::from(PRUNE_BATCH) && !*stopped.borrow() => continue,
-            Ok(_) => {}
-            Err(error) => tracing::warn!(%error, "old idempotency keys could not be forgotten"),
+        for what in Perishable::ALL {
+            loop {
+                let more = match retention.forget_batch(what).await {
+                    Ok(more) => more,
+                    Err(error) => {
+                        tracing::warn!(%error, what = what.as_str(), "what is old could not be forgotten");
+                        false
+                    }
+                };
+                if *stopped.borrow() {
+                    return;
+                }
+                if !more {
+                    break;
+                }
+                tokio::time::sleep(FORGET_PAUSE).await;
+            }
         }
         tokio::select! {
-            () = tokio::time::sleep(PRUNE_INTERVAL) => {}
+            () = tokio::time::sleep(FORGET_INTERVAL) => {}
             _ = stopped.wait_for(|stop| *stop) => return,
         }
     }

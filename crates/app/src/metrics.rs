@@ -8,6 +8,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
 /// Every counter, with what it means.
 const COUNTERS: &[(&str, &str)] = &[
+    ("ironcart_forgotten_total", "Records that were forgotten for age, by kind."),
     ("ironcart_fraud_refusals_total", "Orders and cancellations that a fraud rule refused, by rule."),
     (
         "ironcart_product_reads_total",

@@ -8,8 +8,8 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use adapters_crypto::{Argon2Passwords, HasherSetupError, Hs256Tokens, JwtSecret, OpaqueTokens, SystemRandomness};
 use adapters_postgres::{
-    CatalogListener, LiveSessions, PgAuthGuard, PgCarts, PgIdempotency, PgOrders, PgPool, PgProducts, PgSessions,
-    PgTasks, PgUsers, PoolConfig,
+    CatalogListener, LiveSessions, PgAuthGuard, PgCarts, PgIdempotency, PgOrders, PgPool, PgProducts, PgRetention,
+    PgSessions, PgTasks, PgUsers, PoolConfig,
 };
 use adapters_stripe::{InvalidStripeConfig, StripeConfig, StripeGateway, StripeWebhooks};
 use api_actix::application::{Shell, Timeouts, serve};
@@ -24,9 +24,9 @@ use domain::account::{AccountPolicy, AccountService, AuthGuard, GuardPolicy, Ung
 use domain::cart::CartService;
 use domain::catalog::{CatalogService, CatalogWatcher, Unwatched};
 use domain::clock::{Clock, Ids};
-use domain::idempotency::IdempotencyRepository;
 use domain::money::Currency;
 use domain::order::{OrderPolicy, OrderService, Reconciler};
+use domain::retention::Retention;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
@@ -195,6 +195,7 @@ impl Shop {
         let catalog = CatalogService { products: Arc::new(repository), ..catalog };
         let webhooks = Arc::new(StripeWebhooks::new(&parts.stripe)?);
         let bell = ErrandBell::default();
+        let retention = Retention { store: Arc::new(PgRetention::new(pool.clone())), clock: Arc::clone(&clock) };
         let system = (clock, Arc::clone(&ids));
         let reconciler = watched_reconciler(&pool, &parts.stripe, system, parts.orders, &bell, Arc::clone(&watcher))?;
         let orders = reconciler.orders.clone();
@@ -211,7 +212,6 @@ impl Shop {
             timeouts: Timeouts::default(),
             workers: half_the_processors(),
         };
-        let keys: Arc<dyn IdempotencyRepository> = Arc::new(PgIdempotency::new(pool));
         let page = metrics::page();
         let (beside, metrics_server) = match parts.metrics {
             MetricsPlace::Beside => (Some(page), None),
@@ -224,7 +224,7 @@ impl Shop {
             products,
             cart,
             orders: orders.clone(),
-            keys: Arc::clone(&keys),
+            keys: Arc::new(PgIdempotency::new(pool)),
             metrics: beside,
             events: webhooks,
         };
@@ -238,7 +238,7 @@ impl Shop {
             std::future::pending(),
         )
         .map_err(ShopStartError::Server)?;
-        let mut background = Background::start(reconciler, keys, &bell, parts.intervals);
+        let mut background = Background::start(reconciler, retention, &bell, parts.intervals);
         background.until_stopped(CatalogListener::new(parts.database.url, watcher).listen());
         Ok(Self { address, server: server.handle(), serving: tokio::spawn(server), background, metrics_server, writes })
     }

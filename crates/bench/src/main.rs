@@ -4,6 +4,7 @@
 mod cpu;
 mod error;
 mod figures;
+mod growth;
 mod limit;
 mod load;
 mod plan;
@@ -32,6 +33,8 @@ use crate::progress::progress;
 #[derive(Debug, Parser)]
 #[command(name = "bench")]
 struct Cli {
+    #[command(subcommand)]
+    command: Option<Measured>,
     /// A short form, below two minutes: one round, at 16 and 64 connections.
     #[arg(long)]
     quick: bool,
@@ -49,12 +52,24 @@ struct Cli {
     baseline: Option<PathBuf>,
 }
 
+/// What is measured otherwise than by rounds beside the limit.
+#[derive(Debug, clap::Subcommand)]
+enum Measured {
+    /// The same things in shops of 10 thousand, 1 million and 10 million orders.
+    Growth(growth::GrowthArgs),
+}
+
 // One thread for the load generator and all else: what it costs is told apart by thread.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
     let ended = tokio::select! {
-        ended = measure(&cli) => ended,
+        ended = async {
+            match &cli.command {
+                None => measure(&cli).await,
+                Some(Measured::Growth(args)) => growth::run(args, app_beside()?, pg_bin()).await,
+            }
+        } => ended,
         // What was started is stopped when it is dropped.
         _ = tokio::signal::ctrl_c() => Err(StepFailed::new("measuring", "interrupted")),
     };
@@ -78,8 +93,7 @@ async fn measure(cli: &Cli) -> Step<()> {
         Some(path) => Some(path.canonicalize().during(format!("finding {}", path.display()))?),
         None => None,
     };
-    let pg_bin = Environment::of_process().get("PG_BIN").map(PathBuf::from);
-    let mut bench = run::set_up(folder.path(), app_beside()?, (baseline, pg_bin)).await?;
+    let mut bench = run::set_up(folder.path(), app_beside()?, (baseline, pg_bin())).await?;
     let figures = bench.run(&plan).await?;
     progress(&format!("the stand-in for Stripe answered {} requests", bench.stripe.answered()));
     bench.server.stop().await?;
@@ -95,6 +109,11 @@ fn plan_of(cli: &Cli) -> Plan {
     // The limit at 64 is also that of more connections.
     connections.sort_unstable();
     Plan::new(kinds, connections, cli.quick)
+}
+
+/// Where PostgreSQL's programs are, if that is told.
+fn pg_bin() -> Option<PathBuf> {
+    Environment::of_process().get("PG_BIN").map(PathBuf::from)
 }
 
 /// The app that was built with this binary.

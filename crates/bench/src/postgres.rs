@@ -27,11 +27,18 @@ pub(crate) struct Server {
 impl Server {
     /// Makes a cluster under `folder` and starts it.
     pub(crate) async fn start(folder: &Path, pg_bin: Option<PathBuf>) -> Step<Self> {
+        Self::start_with(folder, pg_bin, &[]).await
+    }
+
+    /// The same, with further settings.
+    pub(crate) async fn start_with(folder: &Path, pg_bin: Option<PathBuf>, settings: &[(&str, &str)]) -> Step<Self> {
         let config = DevPostgresConfig::durable(folder, pg_bin);
         let first = DevPostgres::start(config.clone()).await.during("starting PostgreSQL")?;
         let client = connect(first.port(), "postgres").await?;
-        let set = format!("ALTER SYSTEM SET shared_buffers = '{SHARED_BUFFERS}'");
-        client.batch_execute(&set).await.during("setting shared_buffers")?;
+        for (name, value) in settings.iter().copied().chain([("shared_buffers", SHARED_BUFFERS)]) {
+            let set = format!("ALTER SYSTEM SET {name} = '{value}'");
+            client.batch_execute(&set).await.during(format!("setting {name}"))?;
+        }
         drop(client);
         // Memory is taken at the start.
         first.stop().await.during("stopping PostgreSQL")?;
@@ -102,6 +109,24 @@ impl Server {
         }
         let client = connect(self.port(), &name).await?;
         Ok(Database { url: self.running.url(&name), name, client })
+    }
+
+    /// A database of this name without any table.
+    pub(crate) async fn empty(&self, name: &str) -> Step<Database> {
+        self.running.create_database(name).await.during("making a database")?;
+        let client = connect(self.port(), name).await?;
+        Ok(Database { url: self.running.url(name), name: name.to_owned(), client })
+    }
+
+    /// Drops a database at once, for its space.
+    pub(crate) async fn drop(&self, database: Database) -> Step<()> {
+        let drop = format!("DROP DATABASE {} WITH (FORCE)", database.name);
+        self.admin.batch_execute(&drop).await.during("dropping a database")
+    }
+
+    /// One more session in a database.
+    pub(crate) async fn client_of(&self, database: &Database) -> Step<Client> {
+        connect(self.port(), &database.name).await
     }
 
     /// Takes back a database that is no longer needed.

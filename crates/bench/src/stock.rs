@@ -6,7 +6,7 @@ use adapters_crypto::{Argon2Passwords, Hs256Tokens, JwtSecret, SystemRandomness}
 use app::system::SystemClock;
 use chrono::TimeDelta;
 use domain::account::{AccessTokens as _, Claims, Password, PasswordHasher as _, Role};
-use domain::clock::Clock as _;
+use domain::clock::{Clock as _, Timestamp};
 use domain::id::{SessionId, UserId};
 use uuid::Uuid;
 
@@ -38,6 +38,18 @@ pub(crate) enum Kind {
 /// The id of the `number`th row of a table; the first is 1.
 pub(crate) fn id(kind: Kind, number: u64) -> String {
     format!("00000000-000{}-7000-8{:03}-{:012}", kind as u8, number / 1_000_000_000_000, number % 1_000_000_000_000)
+}
+
+/// The same as a number.
+pub(crate) const fn number_id(kind: Kind, number: u64) -> u128 {
+    // Decimal digits stand for hexadecimal ones.
+    let (mut digits, mut rest, mut place) = (0_u128, number, 0);
+    while rest > 0 {
+        digits |= ((rest % 10) as u128) << place;
+        rest /= 10;
+        place += 4;
+    }
+    ((kind as u128) << 80) | (0x7000 << 64) | (0x8 << 60) | digits
 }
 
 /// Fills in the numbers of a script.
@@ -77,19 +89,26 @@ pub(crate) fn access_tokens() -> Step<Vec<String>> {
     let secret = JwtSecret::new(JWT_SECRET).during("signing tokens")?;
     let tokens = Hs256Tokens::new(&secret, &[]);
     let now = SystemClock.now();
-    let sign = |number: u64| {
-        let uuid = |kind| Uuid::parse_str(&id(kind, number)).during("making an id");
-        let claims = Claims {
-            token_id: uuid(Kind::Session)?,
-            user_id: UserId::from(uuid(Kind::User)?),
-            role: Role::Customer,
-            session_id: SessionId::from(uuid(Kind::Session)?),
-            issued_at: now,
-            expires_at: now + TimeDelta::days(1),
-        };
-        Ok(tokens.issue(&claims).during("signing a token")?.0)
+    (1..=ACCOUNTS).map(|number| sign(&tokens, number, Role::Customer, now)).collect()
+}
+
+/// The access token of one account.
+pub(crate) fn access_token(number: u64, role: Role) -> Step<String> {
+    let secret = JwtSecret::new(JWT_SECRET).during("signing tokens")?;
+    sign(&Hs256Tokens::new(&secret, &[]), number, role, SystemClock.now())
+}
+
+fn sign(tokens: &Hs256Tokens, number: u64, role: Role, now: Timestamp) -> Step<String> {
+    let uuid = |kind| Uuid::from_u128(number_id(kind, number));
+    let claims = Claims {
+        token_id: uuid(Kind::Session),
+        user_id: UserId::from(uuid(Kind::User)),
+        role,
+        session_id: SessionId::from(uuid(Kind::Session)),
+        issued_at: now,
+        expires_at: now + TimeDelta::days(1),
     };
-    (1..=ACCOUNTS).map(sign).collect()
+    Ok(tokens.issue(&claims).during("signing a token")?.0)
 }
 
 #[cfg(test)]
@@ -102,5 +121,8 @@ mod tests {
         assert_eq!(id(Kind::User, 17), "00000000-0002-7000-8000-000000000017");
         assert_eq!(id(Kind::Product, 1_000), "00000000-0001-7000-8000-000000001000");
         assert_eq!(id(Kind::Session, 123_000_000_000_456), "00000000-0003-7000-8123-000000000456");
+        for (kind, number) in [(Kind::User, 17), (Kind::Product, 1_000), (Kind::Session, 123_000_000_000_456)] {
+            assert_eq!(Uuid::from_u128(number_id(kind, number)).to_string(), id(kind, number));
+        }
     }
 }

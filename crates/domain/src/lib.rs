@@ -16,5 +16,6 @@ pub mod order;
 pub mod page;
 pub mod payment;
 pub mod quantity;
+pub mod retention;
 pub mod store;
 pub mod text;

@@ -384,21 +384,3 @@ async fn an_attempt_whose_process_died_counts_as_a_failure_from_its_beginning() 
     let _ = database.run_sql("UPDATE auth_attempts SET since = since - interval '10 minutes'").await.unwrap();
     let _ = guard.begin(&attempt).await.unwrap();
 }
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_is_too_old_to_matter_is_removed() {
-    let database = Database::migrated().await;
-    let guard = PgAuthGuard::new(database.pool.clone(), POLICY);
-    let old = "INSERT INTO auth_attempts (kind, network, account_hash, state, since) \
-               SELECT 'LOGIN', '203.0.113.1', sha256('x'), 'FAILED', now() - interval '2 hours' \
-               FROM generate_series(1, 900)";
-    assert_eq!(database.run_sql(old).await.unwrap(), 900);
-    let stale = "INSERT INTO auth_known_addresses VALUES (sha256('x'), '203.0.113.1', now() - interval '31 days')";
-    assert_eq!(database.run_sql(stale).await.unwrap(), 1);
-    for _ in 0..16 {
-        let slot = guard.begin(&attempt(1, EMAIL)).await.unwrap();
-        guard.end(slot, AttemptOutcome::Succeeded).await.unwrap();
-    }
-    assert_eq!(database.number("SELECT count(*) AS n FROM auth_attempts").await, 0);
-    assert_eq!(database.number("SELECT count(*) AS n FROM auth_known_addresses").await, 1, "the one just used");
-}

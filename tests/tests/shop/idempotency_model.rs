@@ -3,13 +3,14 @@
 
 use std::collections::HashMap;
 
-use adapters_postgres::{PgIdempotency, PgOrders};
+use adapters_postgres::{PgIdempotency, PgOrders, PgRetention};
 use chrono::{DateTime, Utc};
 use domain::id::{AttemptId, OrderId, UserId};
 use domain::idempotency::{
     Claim, ClaimRequest, Claiming, IdempotencyKey, IdempotencyRepository, KeptAnswer, RequestFingerprint,
 };
 use domain::order::{OrderRepository, StartPayment, StartPaymentError};
+use domain::retention::{Perishable, RetentionRepository};
 use ironcart_tests::actors::Customer;
 use ironcart_tests::shop::{Plan, TestShop};
 use ironcart_tests::trials;
@@ -155,7 +156,8 @@ impl Trial<'_> {
                 Ok(())
             }
             Step::Prune => {
-                self.keys.prune(1000).await.unwrap();
+                let retention = PgRetention::new(self.shop.database.pool.clone());
+                retention.forget(Perishable::IdempotencyKeys, self.shop.now(), 1000).await.unwrap();
                 self.kept.retain(|_, kept| !kept.is_aged);
                 Ok(())
             }

@@ -28,9 +28,6 @@ const SLOT_PATIENCE: Duration = Duration::from_secs(2);
 const SLOT_PAUSE_SECONDS: std::ops::RangeInclusive<f64> = 0.1..=0.3;
 /// How long an attempt may be under way before it is taken for dead, in seconds; no request lives so long.
 const LONGEST_ATTEMPT_SECONDS: f64 = 60.0;
-/// Every so many attempts, what is too old to matter is removed, so many rows at most.
-const PRUNING_EVERY: i64 = 16;
-const PRUNING_BATCH: i32 = 1000;
 
 /// [`AuthGuard`] on PostgreSQL.
 #[derive(Debug, Clone)]
@@ -94,29 +91,6 @@ impl PgAuthGuard {
         }
         Ok(snapshot)
     }
-
-    async fn prune(&self, connection: &mut AsyncPgConnection) -> QueryResult<()> {
-        let GuardPolicy { address_failures, account_failures, registrations } = self.policy;
-        let longest = address_failures.period.max(account_failures.period).max(registrations.period);
-        let attempts = sql_query(
-            "DELETE FROM auth_attempts WHERE id IN (SELECT id FROM auth_attempts \
-             WHERE since < statement_timestamp() - make_interval(secs => $1) \
-             ORDER BY since LIMIT $2 FOR UPDATE SKIP LOCKED)",
-        )
-        .bind::<Double, _>(longest.as_secs_f64().max(LONGEST_ATTEMPT_SECONDS))
-        .bind::<Integer, _>(PRUNING_BATCH);
-        cached(attempts).execute(connection).await?;
-        let addresses = sql_query(
-            "DELETE FROM auth_known_addresses WHERE (account_hash, network) IN (\
-             SELECT account_hash, network FROM auth_known_addresses \
-             WHERE last_login_at < statement_timestamp() - make_interval(days => $1) \
-             ORDER BY last_login_at LIMIT $2 FOR UPDATE SKIP LOCKED)",
-        )
-        .bind::<Integer, _>(GuardPolicy::KNOWN_ADDRESS_DAYS.cast_signed())
-        .bind::<Integer, _>(PRUNING_BATCH);
-        cached(addresses).execute(connection).await?;
-        Ok(())
-    }
 }
 
 #[async_trait]
@@ -156,9 +130,6 @@ impl AuthGuard for PgAuthGuard {
         let mut connection = self.pool.get().await?;
         let end = sql_query(statement).bind::<BigInt, _>(slot.id);
         cached(end).execute(&mut connection).await.map_err(store_error)?;
-        if slot.id % PRUNING_EVERY == 0 {
-            self.prune(&mut connection).await.map_err(store_error)?;
-        }
         Ok(())
     }
 

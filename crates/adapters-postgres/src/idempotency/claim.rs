@@ -127,19 +127,6 @@ impl IdempotencyRepository for PgIdempotency {
         }
         Ok(())
     }
-
-    async fn prune(&self, limit: u32) -> Result<u64, StoreError> {
-        let prune = sql_query(
-            "DELETE FROM idempotency_keys WHERE (user_id, key) IN (\
-               SELECT user_id, key FROM idempotency_keys WHERE created_at <= now() - make_interval(hours => $1) \
-               ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED)",
-        )
-        .bind::<Integer, _>(Claim::KEPT_HOURS.cast_signed())
-        .bind::<BigInt, _>(i64::from(limit));
-        let mut connection = self.pool.get().await?;
-        let pruned = cached(prune).execute(&mut connection).await.map_err(store_error)?;
-        Ok(u64::try_from(pruned).unwrap_or(u64::MAX))
-    }
 }
 
 impl PgIdempotency {

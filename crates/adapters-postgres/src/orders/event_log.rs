@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use super::PgOrders;
 use super::events::{Fate, News, ReceiveError, contradiction, fate_of, lock_receipts};
+use crate::cached::planned_for_its_values;
 use crate::error::{damaged, store_error};
 use crate::schema::provider_events;
 use crate::transaction::Rollback;
@@ -71,13 +72,12 @@ impl EventRepository for PgOrders {
         limit: PageLimit,
     ) -> Result<Page<StoredEvent, EventPosition>, StoreError> {
         let mut connection = self.pool.get().await?;
-        let rows: Vec<EventRow> = filtered(filter, after)
+        let query = filtered(filter, after)
             .order((provider_events::received_at.desc(), provider_events::id.desc()))
             .limit(i64::from(limit.get()) + 1)
-            .select(EventRow::as_select())
-            .load(&mut connection)
-            .await
-            .map_err(store_error)?;
+            .select(EventRow::as_select());
+        // Of which status decides on the index: there are very many that are applied, and few of the others.
+        let rows: Vec<EventRow> = planned_for_its_values(query).load(&mut connection).await.map_err(store_error)?;
         let events = rows.into_iter().map(EventRow::into_event).collect::<QueryResult<_>>().map_err(store_error)?;
         let position = |event: &StoredEvent| EventPosition { received_at: event.received_at, id: event.id };
         Ok(Page::from_overfetched(events, limit, position))
@@ -86,8 +86,10 @@ impl EventRepository for PgOrders {
     async fn find(&self, id: EventId) -> Result<Option<EventWithPayload>, StoreError> {
         let mut connection = self.pool.get().await?;
         let event = provider_events::table.find(id.uuid()).select((EventRow::as_select(), provider_events::payload));
-        let found: Option<(EventRow, String)> = event.first(&mut connection).await.optional().map_err(store_error)?;
-        let read = |(row, payload): (EventRow, String)| Ok(EventWithPayload { event: row.into_event()?, payload });
+        let found: Option<(EventRow, Option<String>)> =
+            event.first(&mut connection).await.optional().map_err(store_error)?;
+        let read =
+            |(row, payload): (EventRow, Option<String>)| Ok(EventWithPayload { event: row.into_event()?, payload });
         found.map(read).transpose().map_err(store_error)
     }
 
@@ -115,8 +117,13 @@ impl PgOrders {
     ) -> Result<EventWithPayload, Rollback<ReplayFailed>> {
         // What was sent never changes, so it can be read before it is known which receipt to lock.
         let payload = provider_events::table.find(id.uuid()).select(provider_events::payload);
-        let payload: Option<String> = payload.first(connection).await.optional()?;
+        let payload: Option<Option<String>> = payload.first(connection).await.optional()?;
         let payload = payload.ok_or(Rollback::Refused(ReplayFailed::Refused(ReplayEventError::NotFound)))?;
+        let Some(payload) = payload else {
+            // Only of a settled event is it forgotten, so this refuses.
+            lock_failed(connection, id).await?;
+            return Err(damaged("a failed event has no payload").into());
+        };
         let content = self.teller.events.translate(&payload).map(|event| event.content);
         let intent = content.as_ref().ok().and_then(|content| content.intent());
         lock_receipts(connection, intent.into_iter()).await?;
@@ -137,7 +144,7 @@ impl PgOrders {
             })?;
         }
         let event = update_fate(connection, id, intent, &fate, hearing).await?;
-        Ok(EventWithPayload { event, payload })
+        Ok(EventWithPayload { event, payload: Some(payload) })
     }
 
     /// Keeps why a replay failed, after it was rolled back.
@@ -146,7 +153,7 @@ impl PgOrders {
             .transaction(async |connection| {
                 lock_failed(connection, id).await?;
                 let mine = provider_events::table.find(id.uuid());
-                let (row, payload): (EventRow, String) = diesel::update(mine)
+                let (row, payload): (EventRow, Option<String>) = diesel::update(mine)
                     .set(provider_events::reason.eq(reason))
                     .returning((EventRow::as_select(), provider_events::payload))
                     .get_result(connection)

@@ -234,7 +234,7 @@ impl Teller {
             .filter(provider_events::intent.eq_any(intents))
             .filter(provider_events::status.eq("WAITING"))
             .order((provider_events::received_at, provider_events::id))
-            .select((provider_events::id, provider_events::intent, provider_events::payload))
+            .select((provider_events::id, provider_events::intent, provider_events::payload.assume_not_null()))
             .for_no_key_update()
             .load(&mut connection)
             .await?;

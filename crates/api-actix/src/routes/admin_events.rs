@@ -104,7 +104,7 @@ struct EventBody {
     order_id: Option<Text<OrderId>>,
     received_at: Moment,
     applied_at: Option<Moment>,
-    /// As it came; lists leave it out.
+    /// As it came, or null if it is forgotten; lists leave it out.
     #[serde(skip_serializing_if = "Option::is_none")]
     payload: Option<Box<RawValue>>,
 }
@@ -124,9 +124,10 @@ impl EventBody {
         }
     }
 
-    /// With its payload, which was JSON when it came.
+    /// With its payload, which was JSON when it came; null once it is forgotten.
     fn whole(found: EventWithPayload) -> Result<Self, Problem> {
-        let payload = RawValue::from_string(found.payload).map_err(Problem::internal)?;
+        let payload = found.payload.unwrap_or_else(|| "null".to_owned());
+        let payload = RawValue::from_string(payload).map_err(Problem::internal)?;
         Ok(Self::of(found.event, Some(payload)))
     }
 }

@@ -7,7 +7,7 @@ mod latencies;
 mod open;
 
 pub(crate) use closed::{Scenario, Unit, closed};
-pub(crate) use connection::{Answer, Connection, Failure, Pool};
+pub(crate) use connection::{Answer, Connection, Failure, Pool, text_field};
 pub(crate) use latencies::Latencies;
 pub(crate) use open::{Arrival, OpenWindow, open};
 

@@ -86,7 +86,7 @@ impl<'a> People<'a> {
 }
 
 /// Puts a request together. A `Vec` takes whatever is written.
-fn write_request(output: &mut Vec<u8>, first_line: &str, token: Option<&str>, body: Option<&str>) {
+pub(crate) fn write_request(output: &mut Vec<u8>, first_line: &str, token: Option<&str>, body: Option<&str>) {
     output.clear();
     let _ = write!(output, "{first_line} HTTP/1.1\r\nHost: shop\r\n");
     if let Some(token) = token {

@@ -69,9 +69,6 @@ pub trait IdempotencyRepository: Send + Sync {
     /// Gives a claim back whose answer is not kept: the next request with this key runs at once. An effect that is
     /// committed stays known.
     async fn release(&self, claim: &Claim) -> Result<(), StoreError>;
-
-    /// Forgets up to `limit` keys older than [`KEPT_HOURS`](Claim::KEPT_HOURS); says how many it forgot.
-    async fn prune(&self, limit: u32) -> Result<u64, StoreError>;
 }
 
 impl Claim {

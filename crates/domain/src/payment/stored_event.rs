@@ -30,8 +30,8 @@ pub struct StoredEvent {
 pub struct EventWithPayload {
     /// The event.
     pub event: StoredEvent,
-    /// The event as it came: JSON text.
-    pub payload: String,
+    /// The event as it came: JSON text. `None` once it is old and settled.
+    pub payload: Option<String>,
 }
 
 /// Which events a list shows.

@@ -123,17 +123,17 @@ async fn wrong_filters_are_named() {
     }
 }
 
-async fn found(payload: Option<&'static str>) -> Answer {
+async fn found(event: Option<EventWithPayload>) -> Answer {
     let mut events = MockEventRepository::new();
-    let whole = |payload: &str| EventWithPayload { event: event(EventStatus::Failed), payload: payload.to_owned() };
-    events.expect_find().times(1).returning(move |_| Ok(payload.map(whole)));
+    events.expect_find().times(1).returning(move |_| Ok(event.clone()));
     send(on(events), request(Method::GET, &format!("/{ID}"))).await
 }
 
 #[actix_web::test]
 async fn one_event_is_shown_with_its_payload_as_it_came() {
     let payload = "  {\"id\": \"evt_1\", \"amount\": 1.10, \"id\": 2}\n";
-    let answer = found(Some(payload)).await;
+    let failed = EventWithPayload { event: event(EventStatus::Failed), payload: Some(payload.to_owned()) };
+    let answer = found(Some(failed)).await;
     assert_eq!((answer.status, &answer.body["reason"]), (200, &json!("data.object.currency is missing")));
     // Number by number and name by name, doubled ones too.
     assert!(answer.text.contains(payload.trim()), "{}", answer.text);
@@ -142,9 +142,16 @@ async fn one_event_is_shown_with_its_payload_as_it_came() {
     assert_eq!((absent.status, absent.code()), (404, "not_found"));
 }
 
+#[actix_web::test]
+async fn a_payload_that_is_forgotten_is_shown_as_null() {
+    let old = EventWithPayload { event: event(EventStatus::Applied), payload: None };
+    let answer = found(Some(old)).await;
+    assert_eq!((answer.status, answer.body.get("payload")), (200, Some(&Value::Null)));
+}
+
 async fn replayed(outcome: Result<EventStatus, ReplayEventError>) -> Answer {
     let mut events = MockEventRepository::new();
-    let whole = |status| EventWithPayload { event: event(status), payload: "{}".to_owned() };
+    let whole = |status| EventWithPayload { event: event(status), payload: Some("{}".to_owned()) };
     events.expect_replay().times(1).return_once(move |_, _| outcome.map(whole));
     send(on(events), request(Method::POST, &format!("/{ID}/replay"))).await
 }
