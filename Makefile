@@ -9,7 +9,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 # In CI a run that hides failures behind the first one is of no use either; only its output is shorter.
 NEXTEST_PROFILE := $(if $(CI),ci,default)
 
-.PHONY: help run test test-long bench bench-quick bench-growth check arch deny fmt lint migrate demo conformance cargo nextest cargo-deny
+.PHONY: help run test test-long bench bench-quick bench-growth check arch alerts deny fmt lint migrate demo conformance cargo nextest cargo-deny
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-12s %s\n", $$1, $$2 }'
@@ -41,10 +41,13 @@ bench-growth: cargo ## Measure shops of 10 thousand, 1 and 10 million orders (GR
 	cargo build --locked --release --package app --package bench
 	$(TARGET)/release/bench growth $(GROWTH)
 
-check: lint arch deny ## Run all checks but the tests
+check: lint arch alerts deny ## Run all checks but the tests
 
 arch: cargo ## Check that the crates depend on each other as docs/ARCHITECTURE.md says
 	scripts/check-architecture.sh
+
+alerts: ## Check the alerts with promtool: that each fires when it should
+	deploy/prometheus/check.sh
 
 deny: cargo-deny ## Check licences, sources, bans and known holes of the dependencies
 	scripts/check-dependencies.sh

@@ -4,6 +4,7 @@
 
 pub mod actors;
 pub mod clock;
+pub mod collector;
 pub mod database;
 pub mod dice;
 pub mod events;

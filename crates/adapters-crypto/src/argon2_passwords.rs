@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::available_parallelism;
+use std::time::Instant;
 
 use argon2::password_hash::phc;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, PasswordVerifier as _, Version};
@@ -51,9 +52,14 @@ impl Argon2Passwords {
         &self,
         work: impl FnOnce() -> argon2::password_hash::Result<T> + Send + 'static,
     ) -> Result<T, HashError> {
-        let place = Place::take(&self.waiting).ok_or(HashError::Overloaded)?;
+        let Some(place) = Place::take(&self.waiting) else {
+            metrics::counter!("ironcart_password_refusals_total").increment(1);
+            return Err(HashError::Overloaded);
+        };
+        let begun = Instant::now();
         let core = Arc::clone(&self.cores).acquire_owned().await.map_err(|closed| HashError::Failed(closed.into()))?;
         drop(place);
+        metrics::histogram!("ironcart_password_wait_seconds").record(begun.elapsed());
         let working = tokio::task::spawn_blocking(move || {
             let done = work();
             drop(core);
@@ -69,6 +75,7 @@ struct Place<'a>(&'a AtomicUsize);
 impl<'a> Place<'a> {
     fn take(waiting: &'a AtomicUsize) -> Option<Self> {
         let place = Self(waiting);
+        metrics::gauge!("ironcart_password_queue").increment(1);
         (waiting.fetch_add(1, Ordering::AcqRel) < MAX_WAITING).then_some(place)
     }
 }
@@ -76,16 +83,19 @@ impl<'a> Place<'a> {
 impl Drop for Place<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
+        metrics::gauge!("ironcart_password_queue").decrement(1);
     }
 }
 
 #[async_trait]
 impl PasswordHasher for Argon2Passwords {
+    #[tracing::instrument(name = "password.hash", level = "debug", skip_all)]
     async fn hash(&self, password: &Password) -> Result<PasswordHash, HashError> {
         let (password, salt) = (password.clone(), salt(&*self.randomness));
         self.on_a_core(move || hash(password.expose().as_bytes(), &salt)).await
     }
 
+    #[tracing::instrument(name = "password.verify", level = "debug", skip_all)]
     async fn verify(&self, attempt: &PasswordAttempt, hash: Option<PasswordHash>) -> Result<bool, HashError> {
         let somebodys = hash.is_some();
         let hash = hash.unwrap_or_else(|| self.nobodys.clone());
@@ -122,7 +132,7 @@ fn verify(attempt: &[u8], hash: &PasswordHash) -> argon2::password_hash::Result<
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use std::time::{Duration, Instant};
+    use std::time::Duration;
 
     use crate::SystemRandomness;
 

@@ -1,13 +1,17 @@
-//! Access tokens: JWTs under HMAC-SHA-256, and under nothing else.
+//! Access tokens: JWTs under HMAC-SHA-256, and under nothing else. Each names the key that signed it (`kid`), so that
+//! secrets can be rotated one instance after the other.
 
 use std::fmt;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::DateTime;
 use domain::account::{AccessToken, AccessTokens, Claims, InvalidAccessToken, Role, SignError};
 use domain::clock::Timestamp;
 use domain::id::{SessionId, UserId};
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, decode_header, encode};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 /// Who issues the tokens, and for whom: this shop's API alone.
@@ -32,6 +36,17 @@ impl JwtSecret {
         let secret = secret.into();
         if secret.len() < Self::MIN_BYTES { Err(SecretTooShort) } else { Ok(Self(secret)) }
     }
+
+    /// The name of the key on tokens: all instances find the same one without being told, and whoever reads it learns
+    /// no more of the secret than a signature shows.
+    #[must_use]
+    pub fn key_id(&self) -> String {
+        let digest = Sha256::new().chain_update(b"ironcart access token key\0").chain_update(&self.0).finalize();
+        URL_SAFE_NO_PAD.encode(&digest[..Self::KEY_ID_BYTES])
+    }
+
+    /// Enough to tell the few secrets of a rotation apart.
+    const KEY_ID_BYTES: usize = 9;
 }
 
 impl fmt::Debug for JwtSecret {
@@ -42,9 +57,15 @@ impl fmt::Debug for JwtSecret {
 
 /// Signs with one secret, and accepts those before it, too, so that a rotation logs nobody out.
 pub struct Hs256Tokens {
+    header: Header,
     signing: EncodingKey,
-    accepted: Vec<DecodingKey>,
+    accepted: Vec<AcceptedKey>,
     validation: Validation,
+}
+
+struct AcceptedKey {
+    id: String,
+    key: DecodingKey,
 }
 
 impl Hs256Tokens {
@@ -58,10 +79,25 @@ impl Hs256Tokens {
         // Against the caller's clock, below, and to the second.
         validation.validate_exp = false;
         let accepted = std::iter::once(current).chain(previous);
+        let accepted =
+            accepted.map(|secret| AcceptedKey { id: secret.key_id(), key: DecodingKey::from_secret(&secret.0) });
         Self {
+            header: Header { kid: Some(current.key_id()), ..Header::new(Algorithm::HS256) },
             signing: EncodingKey::from_secret(&current.0),
-            accepted: accepted.map(|secret| DecodingKey::from_secret(&secret.0)).collect(),
+            accepted: accepted.collect(),
             validation,
+        }
+    }
+
+    /// What a token says if one of these keys signed it.
+    fn read(&self, token: &str) -> Option<Claims> {
+        let named = decode_header(token).ok()?.kid;
+        let mut keys = self.accepted.iter();
+        let read = |key: &AcceptedKey| decode::<WireClaims>(token, &key.key, &self.validation).ok()?.claims.read();
+        match named {
+            Some(id) => keys.find(|key| key.id == id).and_then(read),
+            // Issued before tokens named their key: an upgrade logs nobody out.
+            None => keys.find_map(read),
         }
     }
 }
@@ -109,14 +145,13 @@ impl WireClaims {
 
 impl AccessTokens for Hs256Tokens {
     fn issue(&self, claims: &Claims) -> Result<AccessToken, SignError> {
-        encode(&Header::new(Algorithm::HS256), &WireClaims::from(claims), &self.signing)
+        encode(&self.header, &WireClaims::from(claims), &self.signing)
             .map(AccessToken)
             .map_err(|error| SignError(error.into()))
     }
 
     fn verify(&self, token: &str, now: Timestamp) -> Result<Claims, InvalidAccessToken> {
-        let read = |key| decode::<WireClaims>(token, key, &self.validation).ok()?.claims.read();
-        self.accepted.iter().find_map(read).filter(|claims| now < claims.expires_at).ok_or(InvalidAccessToken)
+        self.read(token).filter(|claims| now < claims.expires_at).ok_or(InvalidAccessToken)
     }
 }
 
@@ -126,8 +161,6 @@ mod tests {
 
     use std::collections::BTreeMap;
 
-    use base64::Engine;
-    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use chrono::TimeDelta;
     use serde_json::Value;
 
@@ -252,6 +285,38 @@ mod tests {
         let after = rotated.issue(&claims()).unwrap().0;
         assert_eq!(tokens().verify(&after, at(0)), Err(InvalidAccessToken), "signed with the new secret");
         assert_eq!(Hs256Tokens::new(&secret(2), &[]).verify(&before, at(0)), Err(InvalidAccessToken));
+    }
+
+    #[test]
+    fn a_token_names_the_key_that_signed_it_and_the_name_does_not_show_the_secret() {
+        let token = Hs256Tokens::new(&secret(2), &[secret(1)]).issue(&claims()).unwrap().0;
+        let header = decode_header(&token).unwrap();
+        assert_eq!(header.kid, Some(secret(2).key_id()));
+        assert_ne!(secret(1).key_id(), secret(2).key_id());
+        assert_eq!(secret(1).key_id().len(), 12);
+        assert!(!secret(1).key_id().contains("AQEB"), "{}", secret(1).key_id());
+    }
+
+    #[test]
+    fn a_token_is_checked_with_the_key_that_it_names_and_no_other() {
+        let both = Hs256Tokens::new(&secret(2), &[secret(1)]);
+        let signed = |kid: Option<String>, by: u8| {
+            let header = Header { kid, ..Header::new(Algorithm::HS256) };
+            encode(&header, &WireClaims::from(&claims()), &EncodingKey::from_secret(&[by; 32])).unwrap()
+        };
+        assert_eq!(both.verify(&signed(Some(secret(1).key_id()), 1), at(0)), Ok(claims()));
+        assert_eq!(both.verify(&signed(Some(secret(1).key_id()), 2), at(0)), Err(InvalidAccessToken), "another's");
+        for unknown in [secret(3).key_id(), String::new(), "../keys".to_owned(), "A".repeat(2000)] {
+            assert_eq!(both.verify(&signed(Some(unknown.clone()), 2), at(0)), Err(InvalidAccessToken), "{unknown}");
+        }
+    }
+
+    #[test]
+    fn a_token_from_before_keys_had_names_is_still_good() {
+        let nameless = forge(|_| {}, Algorithm::HS256);
+        assert_eq!(decode_header(&nameless).unwrap().kid, None);
+        assert_eq!(Hs256Tokens::new(&secret(2), &[secret(1)]).verify(&nameless, at(0)), Ok(claims()));
+        assert_eq!(Hs256Tokens::new(&secret(2), &[]).verify(&nameless, at(0)), Err(InvalidAccessToken));
     }
 
     #[test]

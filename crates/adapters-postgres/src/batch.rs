@@ -20,6 +20,7 @@ use futures_util::FutureExt as _;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
+use tracing::{Instrument as _, Span};
 
 use crate::error::store_error;
 use crate::pool::PgPool;
@@ -98,6 +99,8 @@ pub(crate) trait Transactions<W: BatchedWork>: Send + Sync + 'static {
 struct Job<W: BatchedWork> {
     command: W::Command,
     reply: oneshot::Sender<Outcome<W>>,
+    /// Who asked, for traces.
+    span: Span,
 }
 
 /// A queue of commands that share transactions. Clones share it; it ends with the last one.
@@ -128,7 +131,7 @@ impl<W: BatchedWork> Lane<W> {
     /// if nobody waits for the answer any more.
     pub(crate) async fn run(&self, command: W::Command) -> Outcome<W> {
         let (reply, outcome) = oneshot::channel();
-        self.0.try_send(Job { command, reply }).map_err(|error| {
+        self.0.try_send(Job { command, reply, span: Span::current() }).map_err(|error| {
             tracing::warn!(lane = W::NAME, "too many commands wait already");
             StoreError::unavailable(format!("{}: {error}", W::NAME))
         })?;
@@ -141,7 +144,8 @@ async fn work_off<W: BatchedWork, T: Transactions<W>>(worker: Arc<Worker<W, T>>,
     let mut under_way = JoinSet::new();
     while gather(&mut queue, &mut waiting).await {
         let batch = next_batch(&mut waiting);
-        under_way.spawn(Arc::clone(&worker).run_batch(batch));
+        let span = span_of(&batch);
+        under_way.spawn(Arc::clone(&worker).run_batch(batch).instrument(span));
         tokio::select! {
             _ = under_way.join_next() => {}
             () = sleep(PATIENCE), if under_way.len() < MAX_AT_ONCE => {}
@@ -177,6 +181,16 @@ fn next_batch<W: BatchedWork>(waiting: &mut VecDeque<Job<W>>) -> Vec<Job<W>> {
     }
     *waiting = later;
     batch
+}
+
+/// A batch is a part of the request that came first, and the others' traces point to it.
+fn span_of<W: BatchedWork>(batch: &[Job<W>]) -> Span {
+    let Some((first, others)) = batch.split_first() else { return Span::none() };
+    let span = tracing::debug_span!(parent: &first.span, "batch", lane = W::NAME, commands = batch.len());
+    for job in others {
+        span.follows_from(&job.span);
+    }
+    span
 }
 
 /// A batch failed as a whole, and its commands are to be run one by one.

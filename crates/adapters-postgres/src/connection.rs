@@ -10,6 +10,8 @@ use tokio_postgres::NoTls;
 use tokio_postgres::config::SslMode;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use crate::sql_spans;
+
 /// Where the database is: `postgres://user:password@host:port/name`. Shows no password when printed.
 #[derive(Clone)]
 pub struct DatabaseUrl(tokio_postgres::Config);
@@ -137,6 +139,7 @@ pub(crate) async fn establish(url: &DatabaseUrl, limits: &SessionLimits) -> Resu
         AsyncPgConnection::try_from_client_and_connection(client, connection).await?
     };
     connection.batch_execute(&limits.sql()).await?;
+    sql_spans::trace(&mut connection);
     Ok(connection)
 }
 

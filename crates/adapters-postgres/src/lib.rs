@@ -5,6 +5,7 @@
 //! are taken in one order everywhere; statements that run often go through `cached::cached`.
 
 mod accounts;
+mod backlog;
 mod batch;
 mod cached;
 mod cart;
@@ -18,9 +19,11 @@ mod pattern;
 mod pool;
 mod retention;
 mod schema;
+mod sql_spans;
 mod transaction;
 
 pub use accounts::{LiveSessions, PgAuthGuard, PgSessions, PgUsers};
+pub use backlog::PgBacklog;
 pub use cart::PgCarts;
 pub use catalog::{CatalogListener, PgProducts};
 pub use connection::{ConnectError, DatabaseUrl, InvalidDatabaseUrl};

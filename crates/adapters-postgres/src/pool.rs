@@ -4,7 +4,7 @@
 //! between makes its next statement fail (503) and is dropped when it comes back. A connection given back in the
 //! middle of a transaction, because the future that used it was dropped, is closed too, which rolls back.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use diesel_async::AsyncPgConnection;
 use diesel_async::pooled_connection::PoolableConnection as _;
@@ -50,6 +50,7 @@ impl PoolConfig {
 pub struct PgPool {
     connections: bb8::Pool<Connections>,
     runtime: Handle,
+    max_connections: u32,
 }
 
 /// A connection out of the pool; goes back when dropped.
@@ -72,20 +73,32 @@ impl PgPool {
             .test_on_check_out(true)
             .error_sink(Box::new(LogFailedConnections))
             .build_unchecked(Connections { url: config.url, limits, runtime: runtime.clone() });
-        Self { connections, runtime }
+        Self { connections, runtime, max_connections: config.max_connections }
     }
 
     /// Waits for a connection, at most as long as [`PoolConfig::acquire_timeout`].
     pub async fn get(&self) -> Result<PooledConnection<'_>, StoreError> {
-        self.connections.get().await.map_err(|error| match error {
+        let begun = Instant::now();
+        let connection = self.connections.get().await;
+        metrics::histogram!("ironcart_db_wait_seconds").record(begun.elapsed());
+        connection.map_err(|error| match error {
             bb8::RunError::User(error) => StoreError::unavailable(error),
-            bb8::RunError::TimedOut => StoreError::unavailable("no database connection became free in time"),
+            bb8::RunError::TimedOut => {
+                metrics::counter!("ironcart_db_wait_timeouts_total").increment(1);
+                StoreError::unavailable("no database connection became free in time")
+            }
         })
     }
 
     /// The runtime that drives the connections.
     pub(crate) const fn runtime(&self) -> &Handle {
         &self.runtime
+    }
+
+    /// How many connections may be open.
+    #[must_use]
+    pub const fn max_connections(&self) -> u32 {
+        self.max_connections
     }
 
     /// How many connections are open, and how many of those are idle.

@@ -174,7 +174,9 @@ impl Call<'_> {
         if left < Self::SHORTEST_TRY {
             return Ok(None);
         }
+        let begun = Instant::now();
         let outcome = self.api.transport.exchange(request, key, self.api.limits.try_timeout.min(left)).await;
+        count_request(&outcome, begun.elapsed());
         match &outcome {
             // It says only that an earlier request is still under way, perhaps one that hangs.
             Ok(reply) if reply.is_conflict() => {}
@@ -194,6 +196,17 @@ impl Call<'_> {
         let full = self.api.limits.first_pause.saturating_mul(1 << (tried - 1).min(10));
         full.mul_f64(rand::random_range(0.5..=1.0))
     }
+}
+
+fn count_request(outcome: &Result<Reply, ExchangeFailed>, took: Duration) {
+    let word = match outcome {
+        Err(_) => "no_answer",
+        Ok(reply) if reply.is_failure() => "failed",
+        Ok(reply) if reply.status >= 400 => "refused",
+        Ok(_) => "answered",
+    };
+    metrics::counter!("ironcart_provider_requests_total", "outcome" => word).increment(1);
+    metrics::histogram!("ironcart_provider_request_duration_seconds").record(took);
 }
 
 /// Not a refusal: nothing was done, and the same call succeeds once the key is mended.

@@ -43,6 +43,7 @@ impl Circuit {
 
     pub(crate) fn new(failures_to_open: u32, cool_down: Duration, runtime: Handle, probe: Arc<Probe>) -> Self {
         let closed = State::Closed { failures_in_a_row: 0, next_cool_down: cool_down };
+        show(false);
         Self { state: Arc::new(Mutex::new(closed)), failures_to_open, cool_down, runtime, probe }
     }
 
@@ -79,6 +80,7 @@ impl Circuit {
 
     fn open(&self, state: &mut State) {
         let State::Closed { next_cool_down: cool_down, .. } = *state else { return };
+        show(true);
         tracing::warn!(?cool_down, "Stripe does not answer: the circuit opens");
         let closed_after = State::Closed {
             failures_in_a_row: 0,
@@ -89,6 +91,7 @@ impl Circuit {
             probe_until_answered(&*probe, cool_down).await;
             tracing::info!("Stripe answers again: the circuit closes");
             *lock(&shared) = closed_after;
+            show(false);
         };
         *state = State::Open { probing: self.runtime.spawn(probing).abort_handle() };
     }
@@ -100,6 +103,10 @@ impl Drop for Circuit {
             probing.abort();
         }
     }
+}
+
+fn show(is_open: bool) {
+    metrics::gauge!("ironcart_provider_circuit_open").set(u8::from(is_open));
 }
 
 async fn probe_until_answered(probe: &Probe, cool_down: Duration) {

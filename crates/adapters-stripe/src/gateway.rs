@@ -41,6 +41,7 @@ fn under(key: Uuid) -> RequestStrategy {
 
 #[async_trait]
 impl PaymentGateway for StripeGateway {
+    #[tracing::instrument(name = "provider.open_session", level = "debug", skip_all)]
     async fn open_session(&self, request: &CheckoutRequest) -> Result<FoundSession, OpenSessionError> {
         let call = self.api.call();
         let creation = session::create(request).customize().request_strategy(under(request.attempt_id.uuid()));
@@ -55,10 +56,12 @@ impl PaymentGateway for StripeGateway {
         }
     }
 
+    #[tracing::instrument(name = "provider.session", level = "debug", skip_all)]
     async fn session(&self, id: &CheckoutSessionId) -> Result<SessionStanding, GatewayUnavailable> {
         standing_of(&self.api.call(), id).await
     }
 
+    #[tracing::instrument(name = "provider.close_session", level = "debug", skip_all)]
     async fn close_session(&self, id: &CheckoutSessionId) -> Result<SessionStanding, GatewayUnavailable> {
         let call = self.api.call();
         // Without a key: a kept error would stand in the way of every repeat, and closing twice closes once.
@@ -78,6 +81,7 @@ impl PaymentGateway for StripeGateway {
         }
     }
 
+    #[tracing::instrument(name = "provider.refund", level = "debug", skip_all)]
     async fn refund(&self, order: &RefundOrder) -> Result<ProviderRefund, RefundRefused> {
         let call = self.api.call();
         let creation = refund::create(order).customize().request_strategy(under(order.request_id.uuid()));
@@ -97,10 +101,12 @@ impl PaymentGateway for StripeGateway {
         }
     }
 
+    #[tracing::instrument(name = "provider.refunds", level = "debug", skip_all)]
     async fn refunds(&self, intent: &PaymentIntentId) -> Result<Vec<ProviderRefund>, GatewayUnavailable> {
         refunds_of(&self.api.call(), intent).await
     }
 
+    #[tracing::instrument(name = "provider.undelivered_events", level = "debug", skip_all)]
     async fn undelivered_events(
         &self,
         until: Timestamp,

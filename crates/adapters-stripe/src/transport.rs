@@ -75,6 +75,10 @@ impl Transport {
     }
 
     /// Sends a request once.
+    #[tracing::instrument(
+        name = "Stripe", level = "debug", skip_all,
+        fields(otel.kind = "client", url.path = %request.path, http.response.status_code)
+    )]
     pub(crate) async fn exchange(
         &self,
         request: &RequestBuilder,
@@ -89,7 +93,11 @@ impl Transport {
             let body = Limited::new(body, Self::MAX_ANSWER_BYTES).collect().await.map_err(broken)?.to_bytes();
             Ok(Reply { body, ..read_head(head.status.as_u16(), &head.headers) })
         };
-        tokio::time::timeout(timeout, answer).await.unwrap_or(Err(ExchangeFailed::TimedOut(timeout)))
+        let answer = tokio::time::timeout(timeout, answer).await.unwrap_or(Err(ExchangeFailed::TimedOut(timeout)));
+        if let Ok(reply) = &answer {
+            tracing::Span::current().record("http.response.status_code", reply.status);
+        }
+        answer
     }
 
     fn assemble(

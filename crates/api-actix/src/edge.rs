@@ -20,6 +20,8 @@ use tracing::{Instrument, error, info, info_span, warn};
 
 use crate::limits::Standings;
 use crate::problem::{Code, PROBLEM_JSON, Problem};
+use crate::tracing_context::{self, continue_callers_trace};
+use crate::traffic::{self, Route};
 
 /// The header that carries the request id both ways.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -66,10 +68,15 @@ pub(crate) async fn edge<B: MessageBody + 'static>(
         method: request.method().clone(),
         path: request.path().to_owned(),
         standings: Standings::default(),
+        route: Route::default(),
     };
     request.extensions_mut().insert(scene.id.clone());
     request.extensions_mut().insert(scene.standings.clone());
-    let span = info_span!("request", request_id = %scene.id, method = %scene.method, path = %scene.path);
+    request.extensions_mut().insert(scene.route.clone());
+    let callers_trace = continue_callers_trace(request.headers());
+    let span =
+        info_span!("request", otel.kind = "server", request_id = %scene.id, method = %scene.method, path = %scene.path);
+    drop(callers_trace);
 
     let answered = AssertUnwindSafe(next.call(request)).catch_unwind().instrument(span.clone()).await;
 
@@ -83,7 +90,10 @@ pub(crate) async fn edge<B: MessageBody + 'static>(
         Ok(response) => response.status(),
         Err(error) => error.as_response_error().status_code(),
     };
-    info!(status = status.as_u16(), elapsed_us = u64::try_from(begun.elapsed().as_micros()).ok(), "answered");
+    let took = begun.elapsed();
+    tracing_context::answered(&scene.method, scene.route.as_str(), status);
+    traffic::count(&scene.method, &scene.route, status.as_u16(), took);
+    info!(status = status.as_u16(), elapsed_us = u64::try_from(took.as_micros()).ok(), "answered");
     answer
 }
 
@@ -93,6 +103,7 @@ struct Scene {
     method: Method,
     path: String,
     standings: Standings,
+    route: Route,
 }
 
 impl Scene {

@@ -19,6 +19,8 @@ pub mod problem;
 pub mod query;
 pub mod resource;
 pub mod routes;
+mod tracing_context;
+mod traffic;
 pub mod wire;
 pub mod writes;
 

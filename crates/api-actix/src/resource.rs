@@ -9,6 +9,7 @@ use crate::access::{Who, check_access};
 use crate::body::read_body;
 use crate::once::{Guarded, once};
 use crate::problem::{Code, Problem};
+use crate::traffic::{Pattern, name_route};
 
 /// A path and its methods. Begin with [`resource`].
 #[must_use]
@@ -121,11 +122,15 @@ impl HttpServiceFactory for Methods {
             async move { Err::<String, _>(problem) }
         };
         let resource = self.resource.default_service(web::to(refuse));
-        match self.body_limit_bytes {
-            Some(limit) => {
-                resource.wrap(from_fn(move |request, next| read_body(limit, request, next))).register(config);
-            }
-            None => resource.register(config),
+        if let Some(limit) = self.body_limit_bytes {
+            let resource = resource.wrap(from_fn(move |request, next| read_body(limit, request, next)));
+            let pattern = Pattern::default();
+            let name = move |request, next| name_route(Pattern::clone(&pattern), request, next);
+            resource.wrap(from_fn(name)).register(config);
+        } else {
+            let pattern = Pattern::default();
+            let name = move |request, next| name_route(Pattern::clone(&pattern), request, next);
+            resource.wrap(from_fn(name)).register(config);
         }
     }
 }

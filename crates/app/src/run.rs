@@ -8,8 +8,9 @@ use adapters_crypto::HasherSetupError;
 use adapters_postgres::PgProducts;
 use adapters_stripe::{InvalidStripeConfig, StripeConfig};
 use domain::account::{CreateAdmin, CreateAdminError, Email, SetPasswordError};
-use domain::catalog::ProductRepository as _;
+use domain::catalog::ProductRepository;
 use domain::clock::{Clock, Ids};
+use domain::id::ProductId;
 use domain::order::{ReconcileMode, Reconciliation};
 use domain::store::StoreError;
 
@@ -19,6 +20,7 @@ use crate::config::{Settings, Stage, StripeSettings};
 use crate::database::{Database, DatabaseError};
 use crate::environment::Environment;
 use crate::password_prompt::{PasswordError, new_password};
+use crate::progress::Progress;
 use crate::seed_demo::{self, SeedError};
 use crate::serve::{self, ServeError, serve};
 use crate::shop::{self, UseCases};
@@ -85,14 +87,19 @@ pub async fn run(command: Command) -> ExitCode {
         Ok(settings) => settings,
         Err(mistakes) => return fail(&mistakes),
     };
-    if let Err(error) = logging::start(settings.stage, &settings.telemetry) {
-        return fail(&error);
-    }
+    let traces = match logging::start(settings.stage, &settings.telemetry) {
+        Ok(traces) => traces,
+        Err(error) => return fail(&error),
+    };
     let context = Context { environment, data: serve::data_folder(&directory), settings };
-    match context.run(command).await {
+    let code = match context.run(command).await {
         Ok(code) => code,
         Err(error) => fail(&error),
+    };
+    if let Some(traces) = traces {
+        traces.end().await;
     }
+    code
 }
 
 /// Tells why the process fails, on standard error.
@@ -112,6 +119,26 @@ async fn with_postgres(command: &[std::ffi::OsString]) -> ExitCode {
         // Ended by a signal: no code of its own.
         Ok(status) => status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from),
         Err(error) => fail(&CommandError::from(error)),
+    }
+}
+
+/// How many products one statement compares with their ledgers.
+const STOCK_BATCH: u32 = 500;
+
+/// The products whose stock differs from their ledger.
+async fn drifted(products: &dyn ProductRepository) -> Result<Vec<ProductId>, StoreError> {
+    let total = products.count().await?;
+    let progress = Progress::of("products checked", total);
+    let (mut drifted, mut checked, mut last) = (Vec::new(), 0, None);
+    loop {
+        let batch = products.check_stock(last, STOCK_BATCH).await?;
+        drifted.extend(batch.drifted);
+        checked += batch.checked;
+        progress.at(checked, total.max(checked));
+        last = batch.last;
+        if last.is_none() {
+            return Ok(drifted);
+        }
     }
 }
 
@@ -187,7 +214,12 @@ impl Context {
         if self.settings.stage == Stage::Production {
             return Err(CommandError::DemoInProduction);
         }
-        let seeded = self.with_use_cases(async |cases| Ok(seed_demo::seed(cases).await?)).await?;
+        let seeded = self
+            .with_use_cases(async |cases| {
+                let progress = Progress::of("products brought in", 0);
+                Ok(seed_demo::seed(cases, |done, total| progress.at(done, total)).await?)
+            })
+            .await?;
         let told = format!(
             "Brought in {} products and {} accounts. Log in as {} or {} with the password {}.\n",
             seeded.products,
@@ -204,7 +236,7 @@ impl Context {
     async fn check_stock(&self) -> Result<ExitCode, CommandError> {
         let database = Database::open(&self.settings, self.data()).await?;
         let products = PgProducts::new(database.pool(), self.settings.store.currency);
-        let drifted = products.drifted().await;
+        let drifted = drifted(&products).await;
         self.close(database).await?;
         let drifted = drifted?;
         if drifted.is_empty() {
@@ -243,7 +275,8 @@ impl Context {
         let system: (Arc<dyn Clock>, Arc<dyn Ids>) = (Arc::new(SystemClock), Arc::new(SystemIds));
         let policy = serve::order_policy(&self.settings);
         let reconciler = shop::reconciler(&database.pool(), stripe, system, policy, &ErrandBell::default())?;
-        Ok(reconciler.reconcile(mode, &|| false).await?)
+        let progress = Progress::of("orders asked about", 0);
+        Ok(reconciler.reconcile_telling(mode, &|| false, &|asked| progress.at(asked as u64, 0)).await?)
     }
 
     /// Runs `work` on the use cases that need no provider, and gives the database back.

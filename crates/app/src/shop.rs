@@ -33,6 +33,7 @@ use tokio::task::JoinHandle;
 use crate::background::{Background, ErrandBell, Intervals};
 use crate::metrics::{self, MetricsPlace};
 use crate::system::half_the_processors;
+use crate::vital_signs::VitalSigns;
 
 /// What a shop is made of.
 pub struct ShopParts {
@@ -172,6 +173,7 @@ pub struct Shop {
     serving: JoinHandle<io::Result<()>>,
     background: Background,
     metrics_server: Option<ServerHandle>,
+    _vital_signs: VitalSigns,
     writes: Arc<Writes>,
 }
 
@@ -181,6 +183,8 @@ impl Shop {
 
     /// Starts a shop on the present runtime; it serves when this returns.
     pub fn start(parts: ShopParts) -> Result<Self, ShopStartError> {
+        // First, so that nothing that is counted gets lost.
+        let counted = metrics::counted();
         let pool = PgPool::new(parts.database.clone());
         let UseCases { accounts, catalog, cart, .. } = UseCases::new(&parts.core, &pool)?;
         let auth_guard: Arc<dyn AuthGuard> = match parts.auth_guard {
@@ -212,7 +216,8 @@ impl Shop {
             timeouts: Timeouts::default(),
             workers: half_the_processors(),
         };
-        let page = metrics::page();
+        let vital_signs = VitalSigns::watch(pool.clone(), orders.clock.clone(), counted.clone());
+        let page = counted.page();
         let (beside, metrics_server) = match parts.metrics {
             MetricsPlace::Beside => (Some(page), None),
             MetricsPlace::Alone(listener) => (None, Some(start_metrics(listener, page)?)),
@@ -240,7 +245,15 @@ impl Shop {
         .map_err(ShopStartError::Server)?;
         let mut background = Background::start(reconciler, retention, &bell, parts.intervals);
         background.until_stopped(CatalogListener::new(parts.database.url, watcher).listen());
-        Ok(Self { address, server: server.handle(), serving: tokio::spawn(server), background, metrics_server, writes })
+        Ok(Self {
+            address,
+            server: server.handle(),
+            serving: tokio::spawn(server),
+            background,
+            metrics_server,
+            _vital_signs: vital_signs,
+            writes,
+        })
     }
 
     /// Where it is served.

@@ -132,8 +132,23 @@ impl Catalogue {
         }
     }
 
+    /// The products whose stock is not what the ledger says, looked for two at a time.
+    async fn drifted(&self) -> Vec<ProductId> {
+        let (mut drifted, mut checked, mut last) = (Vec::new(), 0, None);
+        loop {
+            let batch = self.products.check_stock(last, 2).await.unwrap();
+            drifted.extend(batch.drifted);
+            checked += batch.checked;
+            last = batch.last;
+            if last.is_none() {
+                assert_eq!(checked, self.products.count().await.unwrap(), "each is looked at once");
+                return drifted;
+            }
+        }
+    }
+
     async fn assert_ledger_is_stock(&self) {
-        assert_eq!(self.products.drifted().await.unwrap(), Vec::<ProductId>::new());
+        assert_eq!(self.drifted().await, Vec::<ProductId>::new());
     }
 }
 
@@ -392,8 +407,8 @@ async fn drift_is_found_whether_the_stock_or_the_ledger_is_wrong() {
     sql(format!("UPDATE products SET stock = 6 WHERE id = '{}'", stock.id)).await;
     sql(format!("UPDATE stock_movements SET stock_after = 4 WHERE product_id = '{}'", ledger.id)).await;
     sql(format!("UPDATE products SET stock = 1 WHERE id = '{}'", empty.id)).await;
-    assert_eq!(shop.products.drifted().await.unwrap(), [stock.id, ledger.id, empty.id]);
-    assert!(!shop.products.drifted().await.unwrap().contains(&right.id));
+    assert_eq!(shop.drifted().await, [stock.id, ledger.id, empty.id]);
+    assert!(!shop.drifted().await.contains(&right.id));
 }
 
 #[tokio::test]

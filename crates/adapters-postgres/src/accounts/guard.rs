@@ -95,6 +95,7 @@ impl PgAuthGuard {
 
 #[async_trait]
 impl AuthGuard for PgAuthGuard {
+    #[tracing::instrument(name = "AuthGuard.begin", level = "debug", skip_all)]
     async fn begin(&self, attempt: &Attempt) -> Result<AttemptSlot, GuardError> {
         let deadline = Instant::now() + SLOT_PATIENCE;
         loop {
@@ -109,6 +110,7 @@ impl AuthGuard for PgAuthGuard {
         }
     }
 
+    #[tracing::instrument(name = "AuthGuard.end", level = "debug", skip_all)]
     async fn end(&self, slot: AttemptSlot, outcome: AttemptOutcome) -> Result<(), StoreError> {
         let statement = match (outcome, slot.kind) {
             (AttemptOutcome::Failed, _) => {
@@ -133,6 +135,7 @@ impl AuthGuard for PgAuthGuard {
         Ok(())
     }
 
+    #[tracing::instrument(name = "AuthGuard.look", level = "debug", skip_all)]
     async fn look(&self, kind: AttemptKind, client: Client, email: Option<Email>) -> Result<GuardView, StoreError> {
         let mut connection = self.pool.get().await?;
         let snapshot = self.snapshot(&mut connection, kind, client, email.as_ref()).await.map_err(store_error)?;

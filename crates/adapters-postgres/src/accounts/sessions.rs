@@ -41,6 +41,7 @@ impl PgSessions {
 
 #[async_trait]
 impl SessionRepository for PgSessions {
+    #[tracing::instrument(name = "SessionRepository.open", level = "debug", skip_all)]
     async fn open(&self, command: &OpenSession) -> Result<User, LogInError> {
         self.pool
             .transaction(async |connection| {
@@ -64,6 +65,7 @@ impl SessionRepository for PgSessions {
             .await
     }
 
+    #[tracing::instrument(name = "SessionRepository.rotate", level = "debug", skip_all)]
     async fn rotate(&self, command: &RotateToken) -> Result<Rotation, StoreError> {
         let rotated = self
             .pool
@@ -102,6 +104,7 @@ impl SessionRepository for PgSessions {
         rotated
     }
 
+    #[tracing::instrument(name = "SessionRepository.end", level = "debug", skip_all)]
     async fn end(&self, token: RefreshTokenHash, at: Timestamp) -> Result<(), StoreError> {
         let family = refresh_tokens::table.find(token.0.as_slice()).select(refresh_tokens::session_id);
         let mut connection = self.pool.get().await?;
@@ -121,6 +124,7 @@ impl SessionRepository for PgSessions {
         ended.map(drop).map_err(store_error)
     }
 
+    #[tracing::instrument(name = "SessionRepository.is_live", level = "debug", skip_all)]
     async fn is_live(&self, session_id: SessionId, user_id: UserId, now: Timestamp) -> Result<bool, StoreError> {
         if self.live.as_ref().is_some_and(|live| live.know(session_id, user_id, now)) {
             return Ok(true);

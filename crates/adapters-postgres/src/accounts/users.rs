@@ -57,6 +57,7 @@ impl PgUsers {
 
 #[async_trait]
 impl UserRepository for PgUsers {
+    #[tracing::instrument(name = "UserRepository.add", level = "debug", skip_all)]
     async fn add(&self, newcomer: &Credentials) -> Result<(), RegisterError> {
         self.pool
             .transaction(async |connection| {
@@ -70,18 +71,21 @@ impl UserRepository for PgUsers {
             .await
     }
 
+    #[tracing::instrument(name = "UserRepository.find", level = "debug", skip_all)]
     async fn find(&self, id: UserId) -> Result<Option<Credentials>, StoreError> {
         let mut connection = self.pool.get().await?;
         let row = all_users().filter(users::id.eq(id.uuid())).first(&mut connection).await.optional();
         credentials(row).map_err(store_error)
     }
 
+    #[tracing::instrument(name = "UserRepository.find_by_email", level = "debug", skip_all)]
     async fn find_by_email(&self, email: &Email) -> Result<Option<Credentials>, StoreError> {
         let mut connection = self.pool.get().await?;
         let row = all_users().filter(users::email.eq(email.as_str())).first(&mut connection).await.optional();
         credentials(row).map_err(store_error)
     }
 
+    #[tracing::instrument(name = "UserRepository.list", level = "debug", skip_all)]
     async fn list(
         &self,
         filter: &UserFilter,
@@ -111,6 +115,7 @@ impl UserRepository for PgUsers {
         Ok(Page::from_overfetched(found, limit, |user| UserPosition::from(user)))
     }
 
+    #[tracing::instrument(name = "UserRepository.update", level = "debug", skip_all)]
     async fn update(&self, command: &UpdateUser) -> Result<User, UpdateUserError> {
         let updated = self
             .pool
@@ -136,6 +141,7 @@ impl UserRepository for PgUsers {
         updated
     }
 
+    #[tracing::instrument(name = "UserRepository.replace_password", level = "debug", skip_all)]
     async fn replace_password(&self, command: &ReplacePassword) -> Result<(), ChangePasswordError> {
         let replaced = self
             .pool
@@ -154,6 +160,7 @@ impl UserRepository for PgUsers {
         replaced
     }
 
+    #[tracing::instrument(name = "UserRepository.set_password", level = "debug", skip_all)]
     async fn set_password(&self, command: &SetPassword) -> Result<User, SetPasswordError> {
         let set = self
             .pool
@@ -171,6 +178,7 @@ impl UserRepository for PgUsers {
         set
     }
 
+    #[tracing::instrument(name = "UserRepository.appoint_admin", level = "debug", skip_all)]
     async fn appoint_admin(&self, command: &AppointAdmin) -> Result<User, CreateAdminError> {
         let Credentials { user: newcomer, password_hash } = &command.newcomer;
         let appointed = self

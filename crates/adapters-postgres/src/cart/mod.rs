@@ -95,6 +95,7 @@ impl PgCarts {
 
 #[async_trait]
 impl CartRepository for PgCarts {
+    #[tracing::instrument(name = "CartRepository.get", level = "debug", skip_all)]
     async fn get(&self, customer_id: UserId, at: Timestamp) -> Result<Cart, StoreError> {
         let read = {
             let connection = self.pool.get().await?;
@@ -106,10 +107,12 @@ impl CartRepository for PgCarts {
         read.into_cart(self.currency).map_err(store_error)
     }
 
+    #[tracing::instrument(name = "CartRepository.add_item", level = "debug", skip_all)]
     async fn add_item(&self, command: &AddCartItem) -> Result<Cart, AddCartItemError> {
         self.additions.run(*command).await
     }
 
+    #[tracing::instrument(name = "CartRepository.set_item", level = "debug", skip_all)]
     async fn set_item(&self, command: &SetCartItem) -> Result<Cart, SetCartItemError> {
         let SetCartItem { customer_id, product_id, at, .. } = *command;
         let (customers, wanted) = ([customer_id.uuid()].into(), [product_id.uuid()].into());
@@ -125,6 +128,7 @@ impl CartRepository for PgCarts {
             .await
     }
 
+    #[tracing::instrument(name = "CartRepository.remove_item", level = "debug", skip_all)]
     async fn remove_item(&self, command: &RemoveCartItem) -> Result<Cart, RemoveCartItemError> {
         let RemoveCartItem { customer_id, product_id, at } = *command;
         let customers = [customer_id.uuid()].into();
@@ -140,6 +144,7 @@ impl CartRepository for PgCarts {
             .await
     }
 
+    #[tracing::instrument(name = "CartRepository.clear", level = "debug", skip_all)]
     async fn clear(&self, command: &ClearCart) -> Result<(), StoreError> {
         self.pool
             .transaction(async |connection| Ok(open_carts::clear(connection, command.customer_id, command.at).await?))

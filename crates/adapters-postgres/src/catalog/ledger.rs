@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 use diesel::sql_types;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
-use domain::catalog::{MovementPosition, StockMovement};
+use domain::catalog::{MovementPosition, StockCheck, StockMovement};
 use domain::id::ProductId;
 use domain::page::{Page, PageLimit};
 use uuid::Uuid;
@@ -49,27 +49,46 @@ async fn exists(connection: &mut AsyncPgConnection, product_id: ProductId) -> Qu
 }
 
 #[derive(QueryableByName)]
-struct DriftedRow {
+struct CheckedRow {
     #[diesel(sql_type = sql_types::Uuid)]
     id: Uuid,
+    #[diesel(sql_type = sql_types::Bool)]
+    has_drifted: bool,
 }
 
-/// The products whose stock is not both the sum of their deltas and what the last entry says. One statement sees
-/// one snapshot, so sales may go on meanwhile; it may take its time, so it has no limit.
-pub(super) async fn drifted(connection: &mut AsyncPgConnection) -> QueryResult<Vec<ProductId>> {
+/// Looks at some products. One statement sees one snapshot, so sales may go on meanwhile; a long ledger takes its time,
+/// so it has no limit.
+pub(super) async fn check(
+    connection: &mut AsyncPgConnection,
+    after: Option<ProductId>,
+    limit: u32,
+) -> QueryResult<StockCheck> {
     diesel::sql_query("SET LOCAL statement_timeout = 0").execute(connection).await?;
-    let rows: Vec<DriftedRow> = diesel::sql_query(
-        "SELECT product.id
-         FROM products AS product
-         LEFT JOIN (
-             SELECT product_id, sum(delta) AS moved, (array_agg(stock_after ORDER BY seq DESC))[1] AS stock_after
-             FROM stock_movements GROUP BY product_id
-         ) AS ledger ON ledger.product_id = product.id
-         WHERE product.stock <> coalesce(ledger.moved, 0)
-            OR product.stock <> coalesce(ledger.stock_after, 0)
+    let rows: Vec<CheckedRow> = diesel::sql_query(
+        "SELECT product.id,
+                product.stock <> coalesce(ledger.moved, 0) OR product.stock <> coalesce(ledger.stock_after, 0)
+                    AS has_drifted
+         FROM (
+             SELECT id, stock FROM products WHERE $1 IS NULL OR id > $1 ORDER BY id LIMIT $2
+         ) AS product
+         LEFT JOIN LATERAL (
+             SELECT sum(delta) AS moved, (array_agg(stock_after ORDER BY seq DESC))[1] AS stock_after
+             FROM stock_movements WHERE product_id = product.id
+         ) AS ledger ON true
          ORDER BY product.id",
     )
+    .bind::<sql_types::Nullable<sql_types::Uuid>, _>(after.map(ProductId::uuid))
+    .bind::<sql_types::BigInt, _>(i64::from(limit))
     .load(connection)
     .await?;
-    Ok(rows.into_iter().map(|row| row.id.into()).collect())
+    Ok(StockCheck {
+        checked: rows.len() as u64,
+        last: rows.last().map(|row| row.id.into()),
+        drifted: rows.iter().filter(|row| row.has_drifted).map(|row| row.id.into()).collect(),
+    })
+}
+
+pub(super) async fn count_products(connection: &mut AsyncPgConnection) -> QueryResult<u64> {
+    let count: i64 = products::table.count().get_result(connection).await?;
+    Ok(count.unsigned_abs())
 }

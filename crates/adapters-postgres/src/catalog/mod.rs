@@ -14,7 +14,7 @@ use diesel_async::RunQueryDsl;
 use domain::catalog::{
     AdjustStock, AdjustStockError, ArchiveProduct, ArchiveProductError, CatalogWatcher, CreateProduct,
     CreateProductError, EditProduct, EditProductError, MovementPosition, Product, ProductFilter, ProductOrder,
-    ProductRepository, StockMovement, Unwatched,
+    ProductRepository, StockCheck, StockMovement, Unwatched,
 };
 use domain::id::ProductId;
 use domain::money::Currency;
@@ -57,6 +57,7 @@ impl PgProducts {
 
 #[async_trait]
 impl ProductRepository for PgProducts {
+    #[tracing::instrument(name = "ProductRepository.list", level = "debug", skip_all)]
     async fn list(
         &self,
         filter: &ProductFilter,
@@ -73,6 +74,7 @@ impl ProductRepository for PgProducts {
         Ok(Page::from_overfetched(products, limit, |last| order.after(last)))
     }
 
+    #[tracing::instrument(name = "ProductRepository.find", level = "debug", skip_all)]
     async fn find(&self, id: ProductId) -> Result<Option<Product>, StoreError> {
         let mut connection = self.pool.get().await?;
         let row = products::table
@@ -85,27 +87,32 @@ impl ProductRepository for PgProducts {
         row.map(|row| row.into_product(self.currency)).transpose().map_err(store_error)
     }
 
+    #[tracing::instrument(name = "ProductRepository.create", level = "debug", skip_all)]
     async fn create(&self, command: &CreateProduct) -> Result<Product, CreateProductError> {
         let created = self.pool.transaction(async |connection| write::create(connection, command).await).await;
         self.told(command.id, created)
     }
 
+    #[tracing::instrument(name = "ProductRepository.edit", level = "debug", skip_all)]
     async fn edit(&self, command: &EditProduct) -> Result<Product, EditProductError> {
         let edit = self.pool.transaction(async |connection| write::edit(connection, command, self.currency).await);
         self.told(command.id, edit.await)
     }
 
+    #[tracing::instrument(name = "ProductRepository.archive", level = "debug", skip_all)]
     async fn archive(&self, command: &ArchiveProduct) -> Result<(), ArchiveProductError> {
         let archived = self.pool.transaction(async |connection| write::archive(connection, command).await).await;
         self.told(command.id, archived)
     }
 
+    #[tracing::instrument(name = "ProductRepository.adjust_stock", level = "debug", skip_all)]
     async fn adjust_stock(&self, command: &AdjustStock) -> Result<StockMovement, AdjustStockError> {
         let adjust =
             self.pool.transaction(async |connection| write::adjust_stock(connection, command, self.currency).await);
         self.told(command.product_id, adjust.await)
     }
 
+    #[tracing::instrument(name = "ProductRepository.movements", level = "debug", skip_all)]
     async fn movements(
         &self,
         product_id: ProductId,
@@ -116,7 +123,14 @@ impl ProductRepository for PgProducts {
         ledger::page(&mut connection, product_id, after, limit).await.map_err(store_error)
     }
 
-    async fn drifted(&self) -> Result<Vec<ProductId>, StoreError> {
-        self.pool.transaction(async |connection| Ok(ledger::drifted(connection).await?)).await
+    #[tracing::instrument(name = "ProductRepository.check_stock", level = "debug", skip_all)]
+    async fn check_stock(&self, after: Option<ProductId>, limit: u32) -> Result<StockCheck, StoreError> {
+        self.pool.transaction(async |connection| Ok(ledger::check(connection, after, limit).await?)).await
+    }
+
+    #[tracing::instrument(name = "ProductRepository.count", level = "debug", skip_all)]
+    async fn count(&self) -> Result<u64, StoreError> {
+        let mut connection = self.pool.get().await?;
+        ledger::count_products(&mut connection).await.map_err(store_error)
     }
 }

@@ -78,6 +78,7 @@ const HOLDER: &str = "SELECT fingerprint, extract(epoch FROM clock_timestamp() -
 
 #[async_trait]
 impl IdempotencyRepository for PgIdempotency {
+    #[tracing::instrument(name = "IdempotencyRepository.claim", level = "debug", skip_all)]
     async fn claim(&self, request: &ClaimRequest) -> Result<Claiming, StoreError> {
         let mut connection = self.pool.get().await?;
         for _ in 0..MAX_LOOKS {
@@ -91,6 +92,7 @@ impl IdempotencyRepository for PgIdempotency {
         Ok(Claiming::InProgress { retry_seconds: 1 })
     }
 
+    #[tracing::instrument(name = "IdempotencyRepository.renew", level = "debug", skip_all)]
     async fn renew(&self, claim: &Claim) -> Result<bool, StoreError> {
         let renew = sql_query(
             "UPDATE idempotency_keys SET alive_at = clock_timestamp() WHERE user_id = $1 AND key = $2 AND claim = $3",
@@ -98,6 +100,7 @@ impl IdempotencyRepository for PgIdempotency {
         self.change(claim, renew).await.map(|changed| changed == 1)
     }
 
+    #[tracing::instrument(name = "IdempotencyRepository.keep", level = "debug", skip_all)]
     async fn keep(&self, claim: &Claim, answer: &KeptAnswer) -> Result<(), StoreError> {
         let keep = sql_query(
             "UPDATE idempotency_keys SET status = $4, content_type = $5, location = $6, body = $7 \
@@ -115,6 +118,7 @@ impl IdempotencyRepository for PgIdempotency {
         Ok(())
     }
 
+    #[tracing::instrument(name = "IdempotencyRepository.release", level = "debug", skip_all)]
     async fn release(&self, claim: &Claim) -> Result<(), StoreError> {
         let forget = sql_query(
             "DELETE FROM idempotency_keys WHERE user_id = $1 AND key = $2 AND claim = $3 AND order_id IS NULL",

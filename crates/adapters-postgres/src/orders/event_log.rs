@@ -65,6 +65,7 @@ impl From<StoreError> for ReplayFailed {
 
 #[async_trait]
 impl EventRepository for PgOrders {
+    #[tracing::instrument(name = "EventRepository.list", level = "debug", skip_all)]
     async fn list(
         &self,
         filter: &EventFilter,
@@ -83,6 +84,7 @@ impl EventRepository for PgOrders {
         Ok(Page::from_overfetched(events, limit, position))
     }
 
+    #[tracing::instrument(name = "EventRepository.find", level = "debug", skip_all)]
     async fn find(&self, id: EventId) -> Result<Option<EventWithPayload>, StoreError> {
         let mut connection = self.pool.get().await?;
         let event = provider_events::table.find(id.uuid()).select((EventRow::as_select(), provider_events::payload));
@@ -93,6 +95,7 @@ impl EventRepository for PgOrders {
         found.map(read).transpose().map_err(store_error)
     }
 
+    #[tracing::instrument(name = "EventRepository.replay", level = "debug", skip_all)]
     async fn replay(&self, id: EventId, hearing: Hearing) -> Result<EventWithPayload, ReplayEventError> {
         let tried = self.pool.transaction(async |connection| self.apply_again(connection, id, hearing).await).await;
         let replayed = match tried {

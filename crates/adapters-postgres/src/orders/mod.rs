@@ -81,30 +81,36 @@ impl PgOrders {
 
 #[async_trait]
 impl OrderRepository for PgOrders {
+    #[tracing::instrument(name = "OrderRepository.place", level = "debug", skip_all)]
     async fn place(&self, command: &PlaceOrder) -> Result<Order, PlaceOrderError> {
         let placed = self.placing.run(command.clone()).await;
         self.tell_of_stock(placed.as_ref().ok());
         placed
     }
 
+    #[tracing::instrument(name = "OrderRepository.start_payment", level = "debug", skip_all)]
     async fn start_payment(&self, command: &StartPayment) -> Result<Order, StartPaymentError> {
         self.start_order_payment(command).await
     }
 
+    #[tracing::instrument(name = "OrderRepository.cancel", level = "debug", skip_all)]
     async fn cancel(&self, command: &CancelOrder) -> Result<Order, CancelOrderError> {
         let cancelled = self.cancel_order(command).await;
         self.tell_of_stock(cancelled.as_ref().ok());
         cancelled
     }
 
+    #[tracing::instrument(name = "OrderRepository.fulfil", level = "debug", skip_all)]
     async fn fulfil(&self, command: &FulfilOrder) -> Result<Order, FulfilOrderError> {
         self.fulfil_order(command).await
     }
 
+    #[tracing::instrument(name = "OrderRepository.refund", level = "debug", skip_all)]
     async fn refund(&self, command: &RefundOrderMoney) -> Result<Order, RefundOrderMoneyError> {
         self.refund_order(command).await
     }
 
+    #[tracing::instrument(name = "OrderRepository.expire", level = "debug", skip_all)]
     async fn expire(&self, command: &ExpireOrder) -> Result<Expiry, StoreError> {
         let expiry = self.expiring.run(command.clone()).await?;
         if expiry == Expiry::Cancelled {
@@ -113,6 +119,7 @@ impl OrderRepository for PgOrders {
         Ok(expiry)
     }
 
+    #[tracing::instrument(name = "OrderRepository.hear", level = "debug", skip_all)]
     async fn hear(
         &self,
         order_id: OrderId,
@@ -122,14 +129,17 @@ impl OrderRepository for PgOrders {
         self.hearings.run(News { order_id, told: news.clone(), hearing }).await
     }
 
+    #[tracing::instrument(name = "OrderRepository.receive", level = "debug", skip_all)]
     async fn receive(&self, event: &ProviderEvent, hearing: Hearing) -> Result<EventOutcome, StoreError> {
         self.receive_event(event, hearing).await
     }
 
+    #[tracing::instrument(name = "OrderRepository.find", level = "debug", skip_all)]
     async fn find(&self, id: OrderId) -> Result<Option<Order>, StoreError> {
         self.find_order(id).await
     }
 
+    #[tracing::instrument(name = "OrderRepository.list", level = "debug", skip_all)]
     async fn list(
         &self,
         filter: &OrderFilter,
@@ -139,6 +149,7 @@ impl OrderRepository for PgOrders {
         self.list_orders(filter, after, limit).await
     }
 
+    #[tracing::instrument(name = "OrderRepository.claim_overdue", level = "debug", skip_all)]
     async fn claim_overdue(&self, now: Timestamp, lease_seconds: u32, limit: u32) -> Result<Vec<OrderId>, StoreError> {
         self.claim_overdue_orders(now, lease_seconds, limit).await
     }

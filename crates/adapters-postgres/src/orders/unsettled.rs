@@ -28,6 +28,7 @@ struct OrderIdRow {
 
 #[async_trait]
 impl UnsettledRepository for PgOrders {
+    #[tracing::instrument(name = "UnsettledRepository.unsettled", level = "debug", skip_all)]
     async fn unsettled(
         &self,
         stored_before: Timestamp,
@@ -54,6 +55,7 @@ impl UnsettledRepository for PgOrders {
         Ok(rows.into_iter().map(|row| row.order_id.into()).collect())
     }
 
+    #[tracing::instrument(name = "UnsettledRepository.unheard", level = "debug", skip_all)]
     async fn unheard(&self, events: Vec<ProviderEvent>) -> Result<Vec<UnheardEvent>, StoreError> {
         let mut connection = self.pool.get().await?;
         let ids: Vec<&str> = events.iter().map(|event| event.id.as_str()).collect();
@@ -72,6 +74,7 @@ impl UnsettledRepository for PgOrders {
         Ok(unheard)
     }
 
+    #[tracing::instrument(name = "UnsettledRepository.take_turn", level = "debug", skip_all)]
     async fn take_turn(&self, seconds: u32) -> Result<bool, StoreError> {
         let take = sql_query(
             "INSERT INTO turns (name, due_at) VALUES ('reconciliation', now() + make_interval(secs => $1)) \
@@ -82,6 +85,7 @@ impl UnsettledRepository for PgOrders {
         Ok(cached(take).execute(&mut connection).await.map_err(store_error)? == 1)
     }
 
+    #[tracing::instrument(name = "UnsettledRepository.prolong_turn", level = "debug", skip_all)]
     async fn prolong_turn(&self, seconds: u32) -> Result<(), StoreError> {
         let prolong =
             sql_query("UPDATE turns SET due_at = now() + make_interval(secs => $1) WHERE name = 'reconciliation'")

@@ -37,14 +37,40 @@ impl EventReader for StripeWebhooks {
         signature: Option<&'a str>,
         now: Timestamp,
     ) -> Result<ProviderEvent, WebhookRejected> {
-        signature::verify(body, signature, &self.secrets, now)
-            .map_err(|cause| WebhookRejected::Signature(cause.to_string()))?;
-        read_event(body)
+        let read = signature::verify(body, signature, &self.secrets, now)
+            .map_err(|cause| WebhookRejected::Signature(cause.to_string()))
+            .and_then(|()| read_event(body));
+        match &read {
+            Ok(_) => count_lag(body, now),
+            Err(rejected) => count_rejected(rejected),
+        }
+        read
     }
 
     fn translate(&self, payload: &str) -> Result<ProviderEvent, WebhookRejected> {
         read_event(payload.as_bytes())
     }
+}
+
+/// How old events are when they come: late ones tell of a shop, or of a provider, that was away.
+fn count_lag(body: &[u8], now: Timestamp) {
+    #[derive(Deserialize)]
+    struct Age {
+        created: i64,
+    }
+    // Whether an event is applied does not hang on it, so one without a time is none here.
+    if let Ok(Age { created }) = serde_json::from_slice(body) {
+        let seconds = u32::try_from(now.timestamp().saturating_sub(created)).unwrap_or(0);
+        metrics::histogram!("ironcart_event_lag_seconds").record(seconds);
+    }
+}
+
+fn count_rejected(rejected: &WebhookRejected) {
+    let reason = match rejected {
+        WebhookRejected::Signature(_) => "signature",
+        WebhookRejected::Malformed(_) => "malformed",
+    };
+    metrics::counter!("ironcart_events_rejected_total", "reason" => reason).increment(1);
 }
 
 /// What every event has. The rest stays text until its type is known, so nothing in it can spoil the reading.

@@ -55,21 +55,23 @@ pub struct Seeded {
 pub(crate) async fn seed_if_empty(use_cases: &UseCases) -> Result<Seeded, SeedError> {
     let one = PageLimit::new(1).unwrap_or_default();
     let products = use_cases.catalog.list(&ProductFilter::default(), &ProductOrder::default(), one).await?;
-    if products.items.is_empty() { seed(use_cases).await } else { Ok(Seeded::default()) }
+    if products.items.is_empty() { seed(use_cases, |_, _| ()).await } else { Ok(Seeded::default()) }
 }
 
-/// Brings the demo in. Running it again adds what is missing and changes nothing.
-pub async fn seed(use_cases: &UseCases) -> Result<Seeded, SeedError> {
+/// Brings the demo in. Running it again adds what is missing and changes nothing. Tells how many products it has come
+/// to, and of how many.
+pub async fn seed(use_cases: &UseCases, tell: impl Fn(u64, u64)) -> Result<Seeded, SeedError> {
     let mut seeded = Seeded::default();
     let (admin_id, is_new) = admin(use_cases).await?;
     seeded.accounts += usize::from(is_new) + usize::from(customer(use_cases).await?);
-    for demo in CATALOGUE {
+    for (demo, number) in CATALOGUE.iter().zip(1..) {
         let product = demo.product(use_cases.currency)?;
         match use_cases.catalog.create(product, admin_id).await {
             Ok(_) => seeded.products += 1,
             Err(CreateProductError::NameTaken) => {}
             Err(CreateProductError::Store(error)) => return Err(error.into()),
         }
+        tell(number, CATALOGUE.len() as u64);
     }
     tracing::info!(seeded.products, seeded.accounts, "the demo data is in");
     Ok(seeded)

@@ -62,6 +62,7 @@ impl ReplacePassword {
 impl AccountService {
     /// Replaces the caller's password and ends their other sessions. An old one that is wrong counts like a login that
     /// fails, lest a stolen session find the password out.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn change_password(
         &self,
         client: Client,

@@ -47,6 +47,7 @@ impl AppointAdmin {
 
 impl AccountService {
     /// Adds an admin, or promotes an account.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn create_admin(&self, command: CreateAdmin) -> Result<User, CreateAdminError> {
         let password_hash = self.hasher.hash(&command.password).await?;
         let user = User {

@@ -6,6 +6,7 @@ use crate::store::StoreError;
 
 impl AccountService {
     /// Users, newest first.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn list_users(
         &self,
         filter: &UserFilter,

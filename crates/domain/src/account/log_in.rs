@@ -67,6 +67,7 @@ impl OpenSession {
 impl AccountService {
     /// Lets someone in. Takes the same way, and the same time, whether or not the account exists: an attempt is
     /// verified in either case, and a block shows only after it. One that the guard refuses is not verified at all.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn log_in(&self, client: Client, command: LogIn) -> Result<SessionTokens, LogInError> {
         let attempt = Attempt { kind: AttemptKind::Login, client, email: command.email.clone() };
         let fails = |error: &LogInError| matches!(error, LogInError::InvalidCredentials);

@@ -84,6 +84,7 @@ impl RotateToken {
 
 impl AccountService {
     /// Gives the next pair of tokens.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn refresh(&self, presented: &RefreshToken) -> Result<SessionTokens, RefreshError> {
         let successor = self.refresh_tokens.mint();
         let command = RotateToken {

@@ -37,6 +37,7 @@ pub enum RegisterError {
 
 impl AccountService {
     /// Adds a customer.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn register(&self, client: Client, command: Register) -> Result<User, RegisterError> {
         let attempt = Attempt { kind: AttemptKind::Registration, client, email: command.email.clone() };
         let fails = |error: &RegisterError| matches!(error, RegisterError::EmailTaken);

@@ -31,6 +31,7 @@ pub struct SetPassword {
 
 impl AccountService {
     /// Sets a password and ends its owner's sessions.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn set_password(&self, email: Email, password: &Password) -> Result<User, SetPasswordError> {
         let new_hash = self.hasher.hash(password).await?;
         self.users.set_password(&SetPassword { email, new_hash, at: self.clock.now() }).await

@@ -75,6 +75,7 @@ impl UpdateUser {
 
 impl AccountService {
     /// Changes a user and ends their sessions; a change of nothing changes nothing.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn update_user(&self, id: UserId, change: UserChange) -> Result<User, UpdateUserError> {
         if change == UserChange::default() {
             return self.find_user(id).await?.ok_or(UpdateUserError::NotFound);

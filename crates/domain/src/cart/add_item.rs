@@ -81,6 +81,7 @@ pub(super) fn at_most(stock: Stock, product_id: ProductId, quantity: Quantity) -
 
 impl CartService {
     /// Puts units into a cart.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn add_item(
         &self,
         customer_id: UserId,

@@ -16,6 +16,7 @@ pub struct ClearCart {
 
 impl CartService {
     /// Empties a cart.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn clear(&self, customer_id: UserId) -> Result<(), StoreError> {
         self.carts.clear(&ClearCart { customer_id, at: self.clock.now() }).await
     }

@@ -29,6 +29,7 @@ pub enum RemoveCartItemError {
 
 impl CartService {
     /// Takes a product out of a cart.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn remove_item(&self, customer_id: UserId, product_id: ProductId) -> Result<Cart, RemoveCartItemError> {
         self.carts.remove_item(&RemoveCartItem { customer_id, product_id, at: self.clock.now() }).await
     }

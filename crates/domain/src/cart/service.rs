@@ -18,6 +18,7 @@ pub struct CartService {
 
 impl CartService {
     /// A customer's cart, without what was archived.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn get(&self, customer_id: UserId) -> Result<Cart, StoreError> {
         self.carts.get(customer_id, self.clock.now()).await
     }

@@ -48,6 +48,7 @@ impl SetCartItem {
 
 impl CartService {
     /// Sets a line's quantity.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn set_item(
         &self,
         customer_id: UserId,

@@ -95,6 +95,7 @@ impl AdjustStock {
 
 impl CatalogService {
     /// Corrects a stock.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn adjust_stock(
         &self,
         product_id: ProductId,

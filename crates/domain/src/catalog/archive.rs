@@ -27,6 +27,7 @@ pub enum ArchiveProductError {
 
 impl CatalogService {
     /// Takes a product off sale.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn archive(&self, id: ProductId) -> Result<(), ArchiveProductError> {
         self.products.archive(&ArchiveProduct { id, at: self.clock.now() }).await
     }

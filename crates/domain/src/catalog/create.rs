@@ -70,6 +70,7 @@ impl CreateProduct {
 
 impl CatalogService {
     /// Puts a product into the catalogue.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn create(&self, product: NewProduct, actor_id: UserId) -> Result<Product, CreateProductError> {
         let command = CreateProduct {
             id: ProductId::mint(&*self.ids),

@@ -104,6 +104,7 @@ impl EditProduct {
 
 impl CatalogService {
     /// Changes a product, if it still is what the admin saw.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn edit(
         &self,
         id: ProductId,

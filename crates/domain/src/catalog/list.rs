@@ -80,6 +80,7 @@ impl ProductOrder {
 
 impl CatalogService {
     /// A page of the products on sale; `next` begins the page behind it.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn list(
         &self,
         filter: &ProductFilter,

@@ -7,6 +7,7 @@ use crate::store::StoreError;
 
 impl CatalogService {
     /// A page of a product's ledger, newest first; `None` if there is no such product. Archived ones have theirs.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn movements(
         &self,
         product_id: ProductId,

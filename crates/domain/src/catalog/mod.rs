@@ -24,7 +24,7 @@ pub use movement::{MovementPosition, MovementReason, StockMovement};
 pub use product::{EditVersion, InsufficientStock, InvalidStock, Product, Stock, folded};
 #[cfg(any(test, feature = "mocks"))]
 pub use repository::MockProductRepository;
-pub use repository::ProductRepository;
+pub use repository::{ProductRepository, StockCheck};
 pub use service::CatalogService;
 pub use tag::{IfMatch, ProductTag, Tags};
 #[cfg(any(test, feature = "mocks"))]

@@ -49,7 +49,22 @@ pub trait ProductRepository: Send + Sync {
         limit: PageLimit,
     ) -> Result<Option<Page<StockMovement, MovementPosition>>, StoreError>;
 
-    /// The products whose stock is not the sum of their ledger, or whose last entry says another stock, as of one
-    /// moment. None, unless there is a bug.
-    async fn drifted(&self) -> Result<Vec<ProductId>, StoreError>;
+    /// Compares the stock of up to `limit` products, in the order of their ids and after this one, with the ledger: the
+    /// sum of each product's movements and what the last of them says. MUST see each product at one moment; sales may go
+    /// on meanwhile.
+    async fn check_stock(&self, after: Option<ProductId>, limit: u32) -> Result<StockCheck, StoreError>;
+
+    /// How many products there are, archived ones included.
+    async fn count(&self) -> Result<u64, StoreError>;
+}
+
+/// What a look at some products' stock found.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct StockCheck {
+    /// How many were looked at.
+    pub checked: u64,
+    /// The last of them; `None` if there was none.
+    pub last: Option<ProductId>,
+    /// Those whose stock is not what the ledger says.
+    pub drifted: Vec<ProductId>,
 }

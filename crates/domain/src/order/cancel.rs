@@ -89,6 +89,7 @@ impl CancelOrder {
 impl OrderService {
     /// Calls an order off; what must follow at the provider begins at once. If an earlier request with the same
     /// idempotency key has done it, the order as it stands is the answer.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn cancel(&self, command: &CancelOrder) -> Result<Order, CancelOrderError> {
         if let Some(order_id) = command.claim.as_ref().and_then(|claim| claim.committed) {
             return self.orders.find(order_id).await?.ok_or(CancelOrderError::NotFound);

@@ -69,6 +69,7 @@ impl OrderService {
         Ok(claimed)
     }
 
+    #[tracing::instrument(name = "errand", level = "debug", skip_all, fields(task.id = %task.id, order.id = %task.order_id))]
     async fn run_errand(&self, task: Task) {
         let outcome = match self.carry_out(&task).await {
             Ok(outcome) => outcome,

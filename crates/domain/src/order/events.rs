@@ -31,6 +31,7 @@ pub trait EventRepository: Send + Sync {
 
 impl OrderService {
     /// The provider's events, newest first.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn list_events(
         &self,
         filter: &EventFilter,
@@ -41,6 +42,7 @@ impl OrderService {
     }
 
     /// One of the provider's events.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn find_event(&self, id: EventId) -> Result<Option<EventWithPayload>, StoreError> {
         self.events.find(id).await
     }

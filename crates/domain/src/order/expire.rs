@@ -78,6 +78,15 @@ impl OrderService {
     /// Claims a batch of overdue orders, asks the provider about each with no transaction open, and cancels those
     /// that nobody paid. Several instances may sweep at once.
     pub async fn sweep(&self) -> Result<Sweep, StoreError> {
+        let swept = self.sweep_once().await;
+        let outcome = if swept.is_ok() { "done" } else { "failed" };
+        metrics::counter!("ironcart_sweeps_total", "outcome" => outcome).increment(1);
+        let cancelled = swept.as_ref().map_or(0, |sweep| sweep.cancelled);
+        metrics::counter!("ironcart_orders_expired_total").increment(cancelled as u64);
+        swept
+    }
+
+    async fn sweep_once(&self) -> Result<Sweep, StoreError> {
         let claimed = self.orders.claim_overdue(self.clock.now(), Self::SWEEP_LEASE_SECONDS, Self::SWEEP_BATCH).await?;
         let mut sweep = Sweep { claimed: claimed.len(), cancelled: 0 };
         for orders in claimed.chunks(Self::SWEEP_CONCURRENCY) {
@@ -90,6 +99,7 @@ impl OrderService {
         Ok(sweep)
     }
 
+    #[tracing::instrument(name = "expire order", level = "debug", skip_all, fields(order.id = %order_id))]
     async fn expire_or_log(&self, order_id: OrderId) -> Option<Expiry> {
         self.expire(order_id)
             .await

@@ -82,6 +82,7 @@ fn may_ship(order: &Order) -> Result<(), FulfilOrderError> {
 
 impl OrderService {
     /// Takes a step of fulfilment.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn fulfil(&self, command: &FulfilOrder) -> Result<Order, FulfilOrderError> {
         self.orders.fulfil(command).await
     }

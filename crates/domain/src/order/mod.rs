@@ -1,6 +1,7 @@
 //! Orders: placing, paying, cancelling, fulfilling, refunding, expiring. One file per use case; each command
 //! decides by itself on what was loaded under lock, and the adapter executes.
 
+mod backlog;
 mod cancel;
 mod change;
 mod errands;
@@ -24,6 +25,9 @@ mod state;
 #[cfg(test)]
 mod tests;
 
+#[cfg(any(test, feature = "mocks"))]
+pub use backlog::MockBacklogRepository;
+pub use backlog::{Backlog, BacklogRepository};
 pub use cancel::{CancelOrder, CancelOrderError};
 pub use change::{Errand, OrderChange};
 pub use errands::{ErrandSignal, Task, TaskRepository};

@@ -217,9 +217,28 @@ impl CartProduct {
 }
 
 impl PlaceOrder {
-    fn report(&self, error: &PlaceOrderError) {
-        if let PlaceOrderError::Refused(refusal) = error {
+    /// Counts what came of it; a fraud rule's refusal is logged, too.
+    fn report(&self, placed: Result<&Order, &PlaceOrderError>) {
+        let outcome = placed.map_or_else(PlaceOrderError::outcome, |_| "placed");
+        metrics::counter!("ironcart_checkouts_total", "outcome" => outcome).increment(1);
+        if let Err(PlaceOrderError::Refused(refusal)) = placed {
             refusal.report(self.customer_id);
+        }
+    }
+}
+
+impl PlaceOrderError {
+    /// The word for the metric; a fraud rule's is its name.
+    const fn outcome(&self) -> &'static str {
+        match self {
+            Self::CartEmpty => "cart_empty",
+            Self::Refused(refusal) => refusal.rule(),
+            Self::ProductUnavailable { .. } => "product_unavailable",
+            Self::TotalChanged { .. } => "total_changed",
+            Self::TotalNotPayable { .. } => "total_not_payable",
+            Self::InsufficientStock { .. } => "insufficient_stock",
+            Self::ClaimLost(_) => "claim_lost",
+            Self::Store(_) => "store_failed",
         }
     }
 }
@@ -251,14 +270,18 @@ impl OrderService {
     /// provider answers: without an answer it has no checkout address yet (contract 3.1). If an earlier request with
     /// the same idempotency key has committed the order, nothing is decided anew: that order is the answer, and only
     /// its session is made if it is missing.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn place(&self, command: &PlaceOrder) -> Result<Order, PlaceOrderError> {
         let committed = match command.claim.as_ref().and_then(|claim| claim.committed) {
             Some(order_id) => self.orders.find(order_id).await?,
             None => None,
         };
-        let order = match committed {
-            Some(order) => order,
-            None => self.orders.place(command).await.inspect_err(|error| command.report(error))?,
+        let order = if let Some(order) = committed {
+            order
+        } else {
+            let placed = self.orders.place(command).await;
+            command.report(placed.as_ref());
+            placed?
         };
         self.open_first_session(order).await
     }

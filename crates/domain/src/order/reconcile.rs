@@ -175,6 +175,7 @@ impl Reconciliation {
 struct Run<'a> {
     mode: ReconcileMode,
     is_stopped: &'a (dyn Fn() -> bool + Send + Sync),
+    tell_asked: &'a (dyn Fn(usize) + Send + Sync),
     turn_seconds: Option<u32>,
     /// What came later may still be under way by itself.
     quiet_since: Timestamp,
@@ -212,7 +213,17 @@ impl Reconciler {
         mode: ReconcileMode,
         is_stopped: &(dyn Fn() -> bool + Send + Sync),
     ) -> Result<Reconciliation, StoreError> {
-        self.run(mode, is_stopped, None).await
+        self.reconcile_telling(mode, is_stopped, &|_| ()).await
+    }
+
+    /// The same, and says meanwhile how many orders were asked about so far.
+    pub async fn reconcile_telling(
+        &self,
+        mode: ReconcileMode,
+        is_stopped: &(dyn Fn() -> bool + Send + Sync),
+        tell_asked: &(dyn Fn(usize) + Send + Sync),
+    ) -> Result<Reconciliation, StoreError> {
+        self.run(mode, is_stopped, tell_asked, None).await
     }
 
     /// The same, settling, if it is due among all instances; then it is due again after so many seconds. `None` if it
@@ -225,22 +236,34 @@ impl Reconciler {
         if !self.unsettled.take_turn(turn_seconds).await? {
             return Ok(None);
         }
-        self.run(ReconcileMode::Settle, is_stopped, Some(turn_seconds)).await.map(Some)
+        self.run(ReconcileMode::Settle, is_stopped, &|_| (), Some(turn_seconds)).await.map(Some)
     }
 
+    #[tracing::instrument(name = "reconcile", level = "debug", skip_all)]
     async fn run(
         &self,
         mode: ReconcileMode,
         is_stopped: &(dyn Fn() -> bool + Send + Sync),
+        tell_asked: &(dyn Fn(usize) + Send + Sync),
         turn_seconds: Option<u32>,
     ) -> Result<Reconciliation, StoreError> {
         let quiet_since = self.orders.clock.now() - TimeDelta::seconds(Self::QUIET_SECONDS);
-        let run = Run { mode, is_stopped, turn_seconds, quiet_since };
+        let run = Run { mode, is_stopped, tell_asked, turn_seconds, quiet_since };
         let mut report = Reconciliation::default();
-        // Events first: they say most, and leave less to ask about.
-        self.take_in_events(run, &mut report).await?;
-        self.ask_about_orders(run, &mut report).await?;
-        Ok(report)
+        let asked = self.ask(run, &mut report).await;
+        let outcome = match &asked {
+            Err(_) => "failed",
+            Ok(()) if report.was_cut || !report.unasked.is_empty() => "incomplete",
+            Ok(()) => "done",
+        };
+        metrics::counter!("ironcart_reconciliations_total", "outcome" => outcome).increment(1);
+        asked.map(|()| report)
+    }
+
+    /// Events first: they say most, and leave less to ask about.
+    async fn ask(&self, run: Run<'_>, report: &mut Reconciliation) -> Result<(), StoreError> {
+        self.take_in_events(run, report).await?;
+        self.ask_about_orders(run, report).await
     }
 
     async fn take_in_events(&self, run: Run<'_>, report: &mut Reconciliation) -> Result<(), StoreError> {
@@ -304,6 +327,7 @@ impl Reconciler {
                     found.drifts.into_iter().for_each(|drift| report.keep(Some(*order_id), drift, run.mode));
                     found.unasked.into_iter().for_each(|reason| report.keep_unasked(Some(*order_id), reason));
                 }
+                (run.tell_asked)(report.asked);
             }
             self.keep_turn(run).await?;
             after = batch.last().copied();

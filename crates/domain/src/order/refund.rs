@@ -43,6 +43,7 @@ impl RefundOrderMoney {
 
 impl OrderService {
     /// Asks for refunds; they begin at once and are repeated until the provider's last word.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn refund(&self, command: &RefundOrderMoney) -> Result<Order, RefundOrderMoneyError> {
         let order = self.orders.refund(command).await?;
         tracing::info!(order.id = %command.order_id, admin.id = %command.admin_id, "an admin refunds an order");

@@ -26,6 +26,7 @@ pub enum ReplayEventError {
 
 impl OrderService {
     /// Applies a failed event again; what must follow at the provider begins at once.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn replay_event(&self, id: EventId) -> Result<EventWithPayload, ReplayEventError> {
         let replayed = self.events.replay(id, self.hearing()).await?;
         let status = replayed.event.status.as_str();

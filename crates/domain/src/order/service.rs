@@ -56,12 +56,14 @@ pub struct OrderService {
 
 impl OrderService {
     /// One order; a customer (`viewer`) sees only their own, an admin (`None`) sees all.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn find(&self, id: OrderId, viewer: Option<UserId>) -> Result<Option<Order>, StoreError> {
         let order = self.orders.find(id).await?;
         Ok(order.filter(|order| viewer.is_none_or(|viewer| order.customer_id == viewer)))
     }
 
     /// Orders, newest first.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn list(
         &self,
         filter: &OrderFilter,
@@ -72,6 +74,7 @@ impl OrderService {
     }
 
     /// Records a verified event and applies it; what must follow at the provider begins at once.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn receive(&self, event: &ProviderEvent) -> Result<EventOutcome, StoreError> {
         let outcome = self.orders.receive(event, self.hearing()).await?;
         count_event(outcome.as_str());

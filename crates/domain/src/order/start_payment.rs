@@ -79,6 +79,7 @@ fn payable(order: &Order, now: Timestamp) -> Result<(), StartPaymentError> {
 impl OrderService {
     /// Gives the session where the order can be paid. The provider is always asked, so that a session that ended
     /// or was paid unnoticed is never handed out.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn start_payment(&self, command: &StartPayment) -> Result<OpenSession, StartPaymentError> {
         let mut command = command.clone();
         for _ in 0..StartPayment::MAX_ROUNDS {
