@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use diesel::prelude::*;
-use diesel::sql_types::{Array, Text};
+use diesel::sql_query;
+use diesel::sql_types::{Array, BigInt, Bool, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use domain::clock::Timestamp;
 use domain::id::{OrderId, UserId};
@@ -11,11 +12,11 @@ use domain::order::{Order, OrderFilter, OrderPosition, OrderStatus};
 use domain::page::{Page, PageLimit};
 use domain::payment::PaymentStatus;
 use domain::store::StoreError;
-use futures_util::future::try_join_all;
 use uuid::Uuid;
 
 use super::PgOrders;
 use super::load::load;
+use crate::cached::cached;
 use crate::error::store_error;
 use crate::schema::orders;
 
@@ -32,12 +33,13 @@ impl PgOrders {
         limit: PageLimit,
     ) -> Result<Page<Order, OrderPosition>, StoreError> {
         let connection = self.pool.get().await?;
-        let one_more = usize::from(limit.get()) + 1;
-        let stretches = stretches(filter).into_iter().map(|stretch| newest(&connection, stretch, after, one_more));
-        let mut found = try_join_all(stretches).await.map_err(store_error)?.concat();
-        found.sort_unstable_by(|one, other| other.cmp(one));
-        found.truncate(one_more);
-        let ids: Vec<Uuid> = found.into_iter().map(|(_, id)| id).collect();
+        let one_more = i64::from(limit.get()) + 1;
+        let ids = if is_of_few(filter) {
+            newest_of_few(&connection, filter, after, one_more).await
+        } else {
+            newest(&connection, filter, after, one_more).await
+        };
+        let ids = ids.map_err(store_error)?;
         let loaded = load(&connection, &ids).await.map_err(store_error)?;
         let mut by_id: HashMap<Uuid, Order> = loaded.into_iter().map(|order| (order.id.uuid(), order)).collect();
         let in_order = ids.iter().filter_map(|id| by_id.remove(id)).collect();
@@ -46,35 +48,61 @@ impl PgOrders {
     }
 }
 
-/// The filters that together let through what this one does, each of which the index `orders_by_standing` serves from
-/// its first column to its last: for one state of the order and one of its payment. An index by age alone would be
-/// taken for common states, and then read through all that is too young to be in them. The orders of one customer, and
-/// those that are flagged, are few, and have indexes of their own.
-fn stretches(filter: &OrderFilter) -> Vec<OrderFilter> {
-    if filter.customer_id.is_some() || filter.flagged == Some(true) {
-        return vec![filter.clone()];
-    }
-    let statuses = filter.status.map_or_else(|| OrderStatus::ALL.to_vec(), |status| vec![status]);
-    let payments = filter.payment.map_or_else(|| PaymentStatus::ALL.to_vec(), |payment| vec![payment]);
-    let pairs = statuses.into_iter().flat_map(|status| payments.iter().map(move |payment| (status, *payment)));
-    pairs
-        .map(|(status, payment)| OrderFilter { status: Some(status), payment: Some(payment), ..filter.clone() })
-        .collect()
+/// The orders of one customer, and those that are flagged, are few, and have indexes of their own.
+const fn is_of_few(filter: &OrderFilter) -> bool {
+    filter.customer_id.is_some() || matches!(filter.flagged, Some(true))
 }
 
-/// The newest orders that a filter lets through. Several such statements share a round trip.
+async fn newest_of_few(
+    mut connection: &AsyncPgConnection,
+    filter: &OrderFilter,
+    after: Option<OrderPosition>,
+    count: i64,
+) -> QueryResult<Vec<Uuid>> {
+    let newest = filtered(filter, after).order((orders::created_at.desc(), orders::id.desc()));
+    newest.limit(count).select(orders::id).load(&mut connection).await
+}
+
+/// The newest orders of each pair of an order's state and its payment's, of which the newest are the answer. Each pair is
+/// a stretch of the index `orders_by_standing`, in the order of the list. An index by age alone would be taken for common
+/// states, and then read through all that is too young to be in them.
+const NEWEST: &str = "SELECT found.id FROM unnest($1, $2) AS standing (status, payment_status) \
+     CROSS JOIN LATERAL (\
+       SELECT created_at, id FROM orders \
+       WHERE orders.status = standing.status AND orders.payment_status = standing.payment_status \
+         AND created_at >= $3 AND created_at < $4 AND (created_at, id) < ($5, $6) AND (flags = '{}' OR NOT $7) \
+       ORDER BY created_at DESC, id DESC LIMIT $8) AS found \
+     ORDER BY found.created_at DESC, found.id DESC LIMIT $8";
+
+#[derive(QueryableByName)]
+struct IdRow {
+    #[diesel(sql_type = SqlUuid)]
+    id: Uuid,
+}
+
 async fn newest(
     mut connection: &AsyncPgConnection,
-    filter: OrderFilter,
+    filter: &OrderFilter,
     after: Option<OrderPosition>,
-    count: usize,
-) -> QueryResult<Vec<(Timestamp, Uuid)>> {
-    filtered(&filter, after)
-        .order((orders::created_at.desc(), orders::id.desc()))
-        .limit(i64::try_from(count).unwrap_or(i64::MAX))
-        .select((orders::created_at, orders::id))
-        .load(&mut connection)
-        .await
+    count: i64,
+) -> QueryResult<Vec<Uuid>> {
+    let statuses = OrderStatus::ALL.into_iter().filter(|status| filter.status.is_none_or(|only| only == *status));
+    let payments = PaymentStatus::ALL.into_iter().filter(|payment| filter.payment.is_none_or(|only| only == *payment));
+    let standings =
+        statuses.flat_map(|status| payments.clone().map(move |payment| (status.as_str(), payment.as_str())));
+    let (statuses, payments): (Vec<_>, Vec<_>) = standings.unzip();
+    let (at, id) = after.map_or((Timestamp::MAX_UTC, Uuid::max()), |after| (after.created_at, after.id.uuid()));
+    let newest = sql_query(NEWEST)
+        .bind::<Array<Text>, _>(statuses)
+        .bind::<Array<Text>, _>(payments)
+        .bind::<Timestamptz, _>(filter.created_from.unwrap_or(Timestamp::UNIX_EPOCH))
+        .bind::<Timestamptz, _>(filter.created_to.unwrap_or(Timestamp::MAX_UTC))
+        .bind::<Timestamptz, _>(at)
+        .bind::<SqlUuid, _>(id)
+        .bind::<Bool, _>(filter.flagged == Some(false))
+        .bind::<BigInt, _>(count);
+    let rows: Vec<IdRow> = cached(newest).load(&mut connection).await?;
+    Ok(rows.into_iter().map(|row| row.id).collect())
 }
 
 fn filtered<'a>(filter: &OrderFilter, after: Option<OrderPosition>) -> orders::BoxedQuery<'a, diesel::pg::Pg> {

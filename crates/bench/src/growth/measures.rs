@@ -23,6 +23,9 @@ pub(super) const SWEPT: usize = 1_000;
 /// The page that is asked for by cursor, of 20 entries each.
 const DEEP_PAGE: u64 = 1_000;
 
+/// As many orders as the smallest shop has.
+const RECENT: u64 = 10_000;
+
 /// What one thing takes.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Measure {
@@ -129,10 +132,7 @@ fn reads<'a>(
     let any_product = move |dice: u64| 1 + dice % size.products;
     let by = |name, token, path: Path<'a>| Read { name, token, path };
     let always = |path: &'static str| -> Path<'a> { Box::new(move |_| path.to_owned()) };
-    let order_of = move |dice: u64| {
-        // One of the first customer's orders, whose token the dice choose as well.
-        uuid::Uuid::from_u128(order_id(&years.sale(1 + dice % size.orders))).to_string()
-    };
+    let shown = move |number: u64| format!("/orders/{}", uuid::Uuid::from_u128(order_id(&years.sale(number))));
     vec![
         by("products, first page", None, always("/products")),
         by("products, page 1,000 by cursor", None, Box::new(move |_| format!("/products?cursor={products}"))),
@@ -153,7 +153,9 @@ fn reads<'a>(
         ),
         by("product", None, Box::new(move |dice| format!("/products/{}", stock::id(Kind::Product, any_product(dice))))),
         by("own orders", Some(customer), always("/orders")),
-        by("order, as an admin", Some(admin), Box::new(move |dice| format!("/orders/{}", order_of(dice)))),
+        // Who looks at an order looks at a new one; any order is one that no cache holds.
+        by("order, one of the newest 10,000", Some(admin), Box::new(move |dice| shown(size.orders - dice % RECENT))),
+        by("order, any", Some(admin), Box::new(move |dice| shown(1 + dice % size.orders))),
         by("admin's orders, first page", Some(admin), always("/admin/orders")),
         by(
             "admin's orders, page 1,000 by cursor",

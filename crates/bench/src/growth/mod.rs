@@ -29,7 +29,7 @@ use crate::stripe::StripeStandIn;
 pub(crate) struct GrowthArgs {
     /// Numbers of orders, separated by commas, the smallest first; products and customers are a tenth of each.
     #[arg(long, value_delimiter = ',', default_values_t = [10_000, 1_000_000, 10_000_000],
-          value_parser = clap::value_parser!(u64).range(1_000..=100_000_000))]
+          value_parser = clap::value_parser!(u64).range(10_000..=100_000_000))]
     sizes: Vec<u64>,
     /// No size is begun that would not be done within so many minutes from the start.
     #[arg(long, default_value_t = 60)]

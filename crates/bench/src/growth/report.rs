@@ -24,6 +24,9 @@ pub(super) fn write(out: &Path, growth: &Growth) -> Step<()> {
     Ok(())
 }
 
+/// What a line tells of each size.
+type Line<'a> = (&'a str, &'a dyn Fn(&Grown) -> String);
+
 /// Writing to a `String` can't fail.
 fn markdown(growth: &Growth) -> String {
     let mut text = format!("{}.\n\n", growth.postgres);
@@ -44,7 +47,7 @@ fn markdown(growth: &Growth) -> String {
         let mark = if ratio > STEADY { " (grows)" } else { "" };
         let _ = writeln!(text, "| {} |{cells} {ratio:.2}{mark} |", measure.name);
     }
-    let rows: [(&str, &dyn Fn(&Grown) -> String); 6] = [
+    let rows: [Line<'_>; 6] = [
         ("products", &|grown| thousands(grown.size.products)),
         ("customers", &|grown| thousands(grown.size.customers)),
         ("size", &|grown| gibibytes(grown.bytes)),
