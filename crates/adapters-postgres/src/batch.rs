@@ -6,7 +6,7 @@
 //! refuses nobody else; a batch that fails as a whole is run again with each command in a transaction of its own; and
 //! one that is slow, because it waits for somebody's lock, is overtaken by the next.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -63,8 +63,9 @@ pub(crate) trait BatchedWork: Send + Sync + 'static {
     /// [`run`]: BatchedWork::run
     const REPEATABLE: bool;
 
-    /// What only one command of a batch may be about; the others wait for the next batch, in their order.
-    fn subject(_command: &Self::Command) -> Option<&str> {
+    /// What a batch has one command about, and which command that is: others about the same wait for the next batch, in
+    /// their order; repeats of the one may come along.
+    fn subject(_command: &Self::Command) -> Option<(&str, &str)> {
         None
     }
 
@@ -172,12 +173,14 @@ async fn gather<W: BatchedWork>(queue: &mut mpsc::Receiver<Job<W>>, waiting: &mu
 
 /// Takes the jobs that can share a transaction, oldest first; the others keep their order.
 fn next_batch<W: BatchedWork>(waiting: &mut VecDeque<Job<W>>) -> Vec<Job<W>> {
-    let mut subjects: HashSet<String> = HashSet::new();
+    let mut subjects: HashMap<String, String> = HashMap::new();
     let mut batch = Vec::with_capacity(waiting.len().min(MAX_BATCH));
     let mut later = VecDeque::new();
     for job in waiting.drain(..) {
-        let is_alone = W::subject(&job.command).is_none_or(|subject| subjects.insert(subject.to_owned()));
-        if is_alone && batch.len() < MAX_BATCH { batch.push(job) } else { later.push_back(job) }
+        let fits = W::subject(&job.command).is_none_or(|(subject, command)| {
+            subjects.entry(subject.to_owned()).or_insert_with(|| command.to_owned()) == command
+        });
+        if fits && batch.len() < MAX_BATCH { batch.push(job) } else { later.push_back(job) }
     }
     *waiting = later;
     batch
@@ -315,8 +318,8 @@ mod tests {
         const NAME: &'static str = "echo";
         const REPEATABLE: bool = REPEATABLE;
 
-        fn subject(command: &String) -> Option<&str> {
-            command.split_once(':').map(|(subject, _)| subject)
+        fn subject(command: &String) -> Option<(&str, &str)> {
+            command.split_once(':')
         }
 
         async fn run(&self, _: &AsyncPgConnection, _: &[String], _: bool) -> QueryResult<Vec<Outcome<Self>>> {
@@ -474,6 +477,13 @@ mod tests {
         let outcomes = ask(&gate.lane::<true>(), &["x:1", "y:1", "x:2", "x:3", "z:1"]).await;
         assert_eq!(outcomes, done(&["x:1", "y:1", "x:2", "x:3", "z:1"]));
         assert_eq!(gate.batches(), [vec!["x:1", "y:1", "z:1"], vec!["x:2"], vec!["x:3"]]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn repeats_of_one_command_share_a_transaction() {
+        let gate = Gate::open();
+        assert_eq!(ask(&gate.lane::<true>(), &["x:1", "x:1", "x:2", "x:1"]).await, done(&["x:1", "x:1", "x:2", "x:1"]));
+        assert_eq!(gate.batches(), [vec!["x:1", "x:1", "x:1"], vec!["x:2"]]);
     }
 
     #[tokio::test(start_paused = true)]

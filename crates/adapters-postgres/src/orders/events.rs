@@ -89,10 +89,12 @@ impl BatchedWork for Receiving {
     /// What was recorded before is not applied again.
     const REPEATABLE: bool = true;
 
-    /// What becomes of an event depends on what those before it made of its receipt, so a batch has one per receipt.
-    fn subject(delivery: &Delivery) -> Option<&str> {
+    /// What becomes of an event depends on what those before it made of its receipt, so a batch has one per receipt;
+    /// repeated deliveries of that one may come along, and are found to be repeats.
+    fn subject(delivery: &Delivery) -> Option<(&str, &str)> {
         let event = &delivery.event;
-        Some(event.content.intent().map_or_else(|| event.id.as_str(), PaymentIntentId::as_str))
+        let receipt = event.content.intent().map(PaymentIntentId::as_str);
+        Some((receipt.unwrap_or(event.id.as_str()), event.id.as_str()))
     }
 
     async fn run(
