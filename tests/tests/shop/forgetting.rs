@@ -149,7 +149,7 @@ async fn instances_that_forget_at_once_share_the_work() {
             loop {
                 let batch = forget(&database, what, 90).await;
                 forgotten += batch;
-                if left(&database, what).await == 10 {
+                if left(&database, what).await <= 10 {
                     return forgotten;
                 }
             }

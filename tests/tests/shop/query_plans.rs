@@ -275,8 +275,8 @@ async fn selling_moves_no_product_to_another_page_and_touches_no_index_of_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_search_too_short_for_the_index_is_cut_off_in_time() {
-    let database = Database::with_pool(|pool| pool.statement_timeout = Duration::from_millis(50)).await;
-    fill(&database, 10, 200_000, 10).await;
+    let database = Database::with_pool(|pool| pool.statement_timeout = Duration::from_millis(20)).await;
+    fill(&database, 10, 100_000, 10).await;
     let products = PgProducts::new(database.pool.clone(), Currency::USD);
     let search =
         |text: &str| ProductFilter { search: Some(SearchText::new(text).unwrap()), ..ProductFilter::default() };
