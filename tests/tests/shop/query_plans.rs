@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use adapters_postgres::{PgProducts, PgRetention};
+use adapters_postgres::{PgPool, PgProducts, PgRetention, PoolConfig};
 use chrono::TimeDelta;
 use domain::account::{GuardLimit, GuardPolicy};
 use domain::catalog::{ProductFilter, ProductOrder, ProductRepository, SearchText};
@@ -275,9 +275,12 @@ async fn selling_moves_no_product_to_another_page_and_touches_no_index_of_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_search_too_short_for_the_index_is_cut_off_in_time() {
-    let database = Database::with_pool(|pool| pool.statement_timeout = Duration::from_millis(20)).await;
+    let database = Database::migrated().await;
     fill(&database, 10, 100_000, 10).await;
-    let products = PgProducts::new(database.pool.clone(), Currency::USD);
+    let pool = PoolConfig::new(database.url.clone());
+    let patient = PgProducts::new(PgPool::new(pool.clone()), Currency::USD);
+    let short = Duration::from_millis(5);
+    let products = PgProducts::new(PgPool::new(PoolConfig { statement_timeout: short, ..pool }), Currency::USD);
     let search =
         |text: &str| ProductFilter { search: Some(SearchText::new(text).unwrap()), ..ProductFilter::default() };
     let limit = PageLimit::default();
@@ -286,6 +289,6 @@ async fn a_search_too_short_for_the_index_is_cut_off_in_time() {
     assert!(matches!(cut_off, Err(StoreError::Unavailable(_))), "{cut_off:?}");
     assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
     // Three letters are enough.
-    let found = products.list(&search("zqx"), &ProductOrder::Newest(None), limit).await.unwrap();
+    let found = patient.list(&search("zqx"), &ProductOrder::Newest(None), limit).await.unwrap();
     assert!(found.items.is_empty());
 }
