@@ -29,7 +29,8 @@ pub(super) fn add_schemas(components: &mut Components) {
             "required": ["type", "title", "status", "detail", "instance", "code", "requestId"],
         }),
     );
-    for code in Code::ALL {
+    // A method that is not allowed is no operation, so nothing refers to its problem.
+    for code in Code::ALL.iter().filter(|code| **code != Code::MethodNotAllowed) {
         components.add(&schema_name(*code), schema(*code));
     }
 }

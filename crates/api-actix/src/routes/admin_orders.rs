@@ -126,7 +126,7 @@ impl Request for FulfilOrderRequest {
     /// Three bodies in one: each step has its own fields, and the others' are absent.
     fn refine(schema: Value) -> Value {
         let tracking_number = &schema["properties"]["trackingNumber"];
-        let none = json!({ "type": "null" });
+        let none = json!({ "type": "null", "const": null });
         let step = |title: &str, required: &str, properties: Value| {
             json!({
                 "title": title, "type": "object", "properties": properties, "required": [required],
@@ -134,12 +134,14 @@ impl Request for FulfilOrderRequest {
             })
         };
         let ship = json!({
-            "status": { "const": "SHIPPED" }, "trackingNumber": tracking_number, "clearFlags": none,
+            "status": { "type": "string", "const": "SHIPPED" }, "trackingNumber": tracking_number, "clearFlags": none,
         });
-        let deliver = json!({ "status": { "const": "DELIVERED" }, "trackingNumber": none, "clearFlags": none });
-        let clear = json!({ "clearFlags": { "const": true }, "status": none, "trackingNumber": none });
+        let deliver =
+            json!({ "status": { "type": "string", "const": "DELIVERED" }, "trackingNumber": none, "clearFlags": none });
+        let clear =
+            json!({ "clearFlags": { "type": "boolean", "const": true }, "status": none, "trackingNumber": none });
         json!({
-            "oneOf": [
+            "anyOf": [
                 step("Ship", "status", ship),
                 step("Deliver", "status", deliver),
                 step("Clear flags", "clearFlags", clear),

@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+# Holds the API to its description: lints docs/openapi.json with Redocly, checks every example against its schema, and
+# lets Schemathesis try all operations with all its checks, as nobody, as a customer and as an admin.
+#
+#   conformance/api.sh [examples per operation] [seed]
+#
+# Needs cargo, python3 with venv, node, npm and curl, and a network for what is fetched into .data/. The shop that it
+# starts is stopped by its process id.
+set -euo pipefail
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+here=$root/conformance/api
+examples=${1:-20}
+seed=${2:-$RANDOM}
+# shellcheck source=conformance/shop.sh
+. "$root/conformance/shop.sh"
+trap stop_shop EXIT
+
+say() { printf '\n--- %s\n' "$*"; }
+
+venv=$root/.data/conformance-api/venv
+fetch_node "$here"
+if [[ ! -f $venv/.installed || $(<"$venv/.installed") != "$(cksum < "$here/requirements.txt")" ]]; then
+    python3 -m venv "$venv"
+    PIP_CACHE_DIR=$root/.data/pip-cache "$venv/bin/pip" install --quiet --disable-pip-version-check \
+        --requirement "$here/requirements.txt"
+    cksum < "$here/requirements.txt" > "$venv/.installed"
+fi
+
+say 'Redocly lints the description'
+REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true "$node_place/node_modules/.bin/redocly" lint \
+    "$root/docs/openapi.json" --config "$here/redocly.yaml" --format=stylish
+
+say 'Every example is what its schema says'
+"$venv/bin/python" "$here/examples.py" "$root/docs/openapi.json"
+
+say 'A shop opens'
+start_shop APP__AUTH__ACCESS_TTL_SECONDS=86400
+password='Corr3ct-horse'
+curl --silent --fail --output /dev/null --max-time 30 "$shop_address/api/v1/auth/register" \
+    --header 'Content-Type: application/json' --data "{\"email\":\"tester@example.com\",\"password\":\"$password\"}"
+customer=$(access_token tester@example.com "$password")
+admin=$(access_token admin@ironcart.example 'Demo-Passw0rd!')
+[[ -n $customer && -n $admin ]]
+
+failures=0
+
+# run_as <whom> <token>: keeps going after a failure, to show all of them.
+run_as() {
+    say "Schemathesis as $1: at least $examples examples per operation, all checks, seed $seed"
+    (cd "$shop_folder" && API_TOKEN=$2 SCHEMATHESIS_HOOKS=hooks PYTHONPATH=$here PYTHONDONTWRITEBYTECODE=1 \
+        "$venv/bin/schemathesis" --config-file "$here/schemathesis.toml" run "$shop_address/openapi.json" \
+        --checks all --max-examples "$examples" --seed "$seed" --workers 2 --no-color) || failures=$((failures + 1))
+}
+
+run_as nobody ''
+run_as 'a customer' "$customer"
+run_as 'an admin' "$admin"
+
+say 'What the shop logged as its own failures'
+if grep -E '"level":"ERROR"|ERROR' "$shop_folder/log"; then
+    failures=$((failures + 1))
+else
+    printf 'nothing\n'
+fi
+if ((failures > 0)); then
+    printf '\nThe API is not as described. Again: conformance/api.sh %s %s\n' "$examples" "$seed" >&2
+    exit 1
+fi
+printf '\nThe API is as described.\n'
