@@ -3,14 +3,18 @@
 # shellcheck shell=bash
 
 shop_pid=
+simulator_pid=
 shop_folder=
 shop_address=
+# What events are signed with, for checks that send some themselves.
+# shellcheck disable=SC2034 # used where this is sourced
+webhook_secret=whsec_conformance0000000000000000000000
 
 # start_shop [VARIABLE=value ...]: leaves its address in $shop_address, and its log in $shop_folder/log.
 start_shop() {
-    local binary=$root/${CARGO_TARGET_DIR:-target}/debug/app port
-    case ${CARGO_TARGET_DIR:-} in /*) binary=$CARGO_TARGET_DIR/debug/app ;; esac
-    cargo build --locked --quiet --manifest-path "$root/Cargo.toml" --package app
+    local programs=$root/${CARGO_TARGET_DIR:-target}/debug port stripe=
+    case ${CARGO_TARGET_DIR:-} in /*) programs=$CARGO_TARGET_DIR/debug ;; esac
+    cargo build --locked --quiet --manifest-path "$root/Cargo.toml" --package app --package stripe-simulator
     mkdir -p "$root/.data"
     shop_folder=$(mktemp -d "$root/.data/checked.XXXXXX")
     for _ in 1 2 3 4 5; do
@@ -19,11 +23,20 @@ start_shop() {
         (exec 3<> "/dev/tcp/127.0.0.1/$port") 2> /dev/null || break
     done
     shop_address=http://127.0.0.1:$port
-    (cd "$shop_folder" && exec env -u DATABASE_URL -u STRIPE_API_KEY -u STRIPE_WEBHOOK_SECRET -u JWT_SECRET \
+    "$programs/stripe-simulator" --port 0 --webhook-url "$shop_address/api/v1/webhooks/stripe" \
+        --webhook-secret "$webhook_secret" > "$shop_folder/stripe" 2> "$shop_folder/stripe.log" &
+    simulator_pid=$!
+    for _ in $(seq 100); do
+        stripe=$(head -n 1 "$shop_folder/stripe")
+        [[ -z $stripe ]] || break
+        sleep 0.1
+    done
+    (cd "$shop_folder" && exec env -u DATABASE_URL -u JWT_SECRET STRIPE_API_KEY=sk_test_conformance00000 \
+        STRIPE_WEBHOOK_SECRET="$webhook_secret" APP__STRIPE__API_BASE="$stripe" \
         APP_ENV=development APP__SERVER__HOST=127.0.0.1 APP__SERVER__PORT="$port" \
         APP__SERVER__PUBLIC_URL="$shop_address" APP__RATE_LIMIT__ENABLED=false \
         APP__FRAUD__MAX_PENDING_ORDERS=10000 APP__FRAUD__MAX_DAILY_CANCELLATIONS=10000 \
-        APP__FRAUD__MAX_DAILY_EXPIRIES=10000 RUST_LOG=warn "$@" "$binary" serve > out 2> log) &
+        APP__FRAUD__MAX_DAILY_EXPIRIES=10000 RUST_LOG=warn "$@" "$programs/app" serve > out 2> log) &
     shop_pid=$!
     for _ in $(seq 600); do
         ! curl --silent --fail --max-time 2 --output /dev/null "$shop_address/health/ready" || return 0
@@ -36,11 +49,12 @@ start_shop() {
 }
 
 stop_shop() {
-    if [[ -n $shop_pid ]]; then
-        kill -TERM "$shop_pid" 2> /dev/null || true
-        wait "$shop_pid" 2> /dev/null || true
-        shop_pid=
-    fi
+    local pid
+    for pid in $shop_pid $simulator_pid; do
+        kill -TERM "$pid" 2> /dev/null || true
+        wait "$pid" 2> /dev/null || true
+    done
+    shop_pid= simulator_pid=
     [[ -z $shop_folder ]] || rm -rf "$shop_folder"
 }
 

@@ -144,7 +144,6 @@ fn explain(at: &OperationAt) -> String {
 
 fn security(at: &OperationAt) -> Value {
     match at.who {
-        Who::Anyone if at.operation.is_signed => json!([{ "stripeSignature": [] }]),
         Who::Anyone => json!([]),
         Who::AnyoneRecognised => json!([{}, { "accessToken": [] }]),
         Who::Customer | Who::Admin | Who::Either => json!([{ "accessToken": [] }]),
@@ -188,6 +187,10 @@ fn parameters(path: &str, headers: &[&'static str], request: &RequestDescription
         let mut schema = field.schema.clone();
         let says = schema.as_object_mut().and_then(|schema| schema.remove("description"));
         let mut parameter = json!({ "name": field.name, "in": "query", "required": field.required, "schema": schema });
+        if !field.required {
+            // An empty parameter counts as absent.
+            parameter["allowEmptyValue"] = json!(true);
+        }
         if let Some(says) = says {
             parameter["description"] = says;
         }
@@ -200,17 +203,27 @@ fn parameters(path: &str, headers: &[&'static str], request: &RequestDescription
                 has one effect and one answer.",
         }));
     }
-    for name in headers {
-        let says = match *name {
-            "If-Match" => "Changes the product only if it still has this `ETag`; else 412.",
-            "If-None-Match" => "Answers 304 if the product still has this `ETag`.",
-            _ => "",
-        };
-        let schema = json!({ "type": "string" });
-        parameters
-            .push(json!({ "name": name, "in": "header", "required": false, "schema": schema, "description": says }));
-    }
+    parameters.extend(headers.iter().map(|name| header_parameter(name)));
     parameters
+}
+
+fn header_parameter(name: &str) -> Value {
+    let (required, schema, says) = match name {
+        "If-Match" => {
+            (false, json!({ "type": "string" }), "Changes the product only if it still has this `ETag`; else 412.")
+        }
+        "If-None-Match" => (false, json!({ "type": "string" }), "Answers 304 if the product still has this `ETag`."),
+        "Stripe-Signature" => (
+            true,
+            json!({
+                "type": "string", "pattern": "^t=[0-9]+,v1=[0-9a-f]{64}$",
+                "examples": [format!("t=1764072000,v1={}", "5f".repeat(32))],
+            }),
+            "Time and HMAC-SHA256 over time and body, as Stripe signs its events. It holds for 300 seconds.",
+        ),
+        _ => (false, json!({ "type": "string" }), ""),
+    };
+    json!({ "name": name, "in": "header", "required": required, "schema": schema, "description": says })
 }
 
 fn request_body(operation: &str, request: &RequestDescription, components: &mut Components) -> Option<Value> {
@@ -218,16 +231,32 @@ fn request_body(operation: &str, request: &RequestDescription, components: &mut 
         return Some(json!({
             "required": true,
             "description": "The event as Stripe sends it. The signature is over its bytes.",
-            "content": { "application/json": { "schema": { "type": "object" } } },
+            "content": { "application/json": { "schema": {
+                "type": "object",
+                "properties": {
+                    "id": schemas::provider_word("evt_1Qabc"),
+                    "type": schemas::provider_word("checkout.session.completed"),
+                },
+                "required": ["id", "type"],
+            } } },
         }));
     }
     let body = request.body.as_ref()?;
     let name = format!("{}{}Request", operation[..1].to_ascii_uppercase(), &operation[1..]);
     let schema = components.request(&name, body);
     Some(json!({
-        "required": body.fields.iter().any(|field| field.required),
+        "required": !accepts_nothing(components.resolve(&schema)),
         "content": { "application/json": { "schema": schema } },
     }))
+}
+
+/// Whether `{}` will do, which is what no body means.
+fn accepts_nothing(schema: &Value) -> bool {
+    let wants_nothing = |schema: &Value| schema["required"].as_array().is_none_or(Vec::is_empty);
+    match schema["anyOf"].as_array() {
+        Some(alternatives) => alternatives.iter().any(wants_nothing),
+        None => wants_nothing(schema),
+    }
 }
 
 fn show_answer(answer: &Answer, site: Site, request: &RequestDescription, components: &mut Components) -> Value {
@@ -284,10 +313,6 @@ fn security_schemes() -> Value {
         "accessToken": {
             "type": "http", "scheme": "bearer", "bearerFormat": "JWT",
             "description": "The `accessToken` of `POST /api/v1/auth/login`. It lasts 15 minutes, unless the shop says otherwise.",
-        },
-        "stripeSignature": {
-            "type": "apiKey", "in": "header", "name": "Stripe-Signature",
-            "description": "HMAC-SHA256 over time and body, as Stripe signs its events.",
         },
     })
 }

@@ -68,7 +68,6 @@ pub struct Operation {
     pub(super) answers: Vec<Answer>,
     pub(super) refusals: Vec<Code>,
     pub(super) headers: Vec<&'static str>,
-    pub(super) is_signed: bool,
     pub(super) is_listed: bool,
 }
 
@@ -100,7 +99,6 @@ impl Operation {
             answers: Vec::new(),
             refusals: Vec::new(),
             headers: Vec::new(),
-            is_signed: false,
             is_listed: true,
         }
     }
@@ -159,12 +157,6 @@ impl Operation {
     /// Looks at a header of requests.
     pub(crate) fn heeds(mut self, header: &'static str) -> Self {
         self.headers.push(header);
-        self
-    }
-
-    /// Wants the provider's signature instead of a token.
-    pub(crate) const fn signed(mut self) -> Self {
-        self.is_signed = true;
         self
     }
 

@@ -9,6 +9,7 @@ use domain::account::{
 };
 use domain::text::PersonName;
 use serde::Serialize;
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use crate::access::{Caller, Who};
@@ -168,6 +169,11 @@ impl Request for ChangePassword {
             fields.refuse("newPassword", ChangePasswordError::Unchanged);
         }
         Some(Self { old: old?, new: new? })
+    }
+
+    fn refine(mut schema: Value) -> Value {
+        schema["examples"] = json!([{ "oldPassword": "Corr3ct-horse", "newPassword": "Batt3ry-staple" }]);
+        schema
     }
 }
 

@@ -35,7 +35,7 @@ pub fn configure(routes: &mut impl Routes) {
                     "Each event is applied once, however often and in whatever order events come. Unknown types, and \
                      orders of another shop, are recorded and answered 200. Up to 512 KiB.",
                 )
-                .signed()
+                .heeds("Stripe-Signature")
                 .answers::<ReceivedBody>(StatusCode::OK, "The event is kept.")
                 .refuses(&[Code::WebhookSignatureInvalid]),
         ),
