@@ -286,6 +286,7 @@ pub fn integer<T: Described, E: Display>(
 }
 
 /// Reads `true` or `false`.
+#[must_use]
 pub fn boolean() -> Reader<impl Fn() -> Value, impl FnOnce(Wire<'_>) -> Result<bool, String>> {
     Reader::new(
         || json!({ "type": "boolean" }),

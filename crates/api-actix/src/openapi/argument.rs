@@ -17,8 +17,7 @@ use crate::query::Query;
 #[derive(Debug, Default)]
 pub struct RequestDescription {
     pub(super) has_path_id: bool,
-    pub(super) query: Vec<FieldDescription>,
-    pub(super) reads_query: bool,
+    pub(super) query: Option<Vec<FieldDescription>>,
     pub(super) body: Option<BodyDescription>,
     pub(super) is_raw: bool,
     pub(super) is_keyed: bool,
@@ -58,8 +57,7 @@ impl<I> Argument for PathId<I> {
 
 impl<T: Request> Argument for Query<T> {
     fn describe(request: &mut RequestDescription) {
-        request.reads_query = true;
-        request.query = Fields::description::<T>();
+        request.query = Some(Fields::description::<T>());
     }
 }
 

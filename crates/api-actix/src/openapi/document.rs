@@ -2,7 +2,6 @@
 
 use std::sync::LazyLock;
 
-use actix_web::http::StatusCode;
 use serde_json::{Map, Value, json};
 
 use super::argument::RequestDescription;
@@ -18,6 +17,7 @@ use domain::idempotency::IdempotencyKey;
 use utoipa::PartialSchema;
 
 /// The document, made once. It says the same for every shop.
+#[must_use]
 pub fn document() -> &'static Value {
     static DOCUMENT: LazyLock<Value> = LazyLock::new(make);
     &DOCUMENT
@@ -168,7 +168,7 @@ fn codes(site: Site, at: &OperationAt, request: &RequestDescription) -> Vec<Code
     if request.body.is_some() {
         codes.extend([Code::UnsupportedMediaType, Code::ValidationFailed]);
     }
-    if request.reads_query {
+    if request.query.is_some() {
         codes.push(Code::ValidationFailed);
     }
     if request.is_keyed {
@@ -183,7 +183,7 @@ fn parameters(path: &str, headers: &[&'static str], request: &RequestDescription
         let name = path.split(['{', '}']).nth(1).unwrap_or_default();
         parameters.push(json!({ "name": name, "in": "path", "required": true, "schema": schemas::id() }));
     }
-    for field in &request.query {
+    for field in request.query.iter().flatten() {
         let mut schema = field.schema.clone();
         let says = schema.as_object_mut().and_then(|schema| schema.remove("description"));
         let mut parameter = json!({ "name": field.name, "in": "query", "required": field.required, "schema": schema });
@@ -285,9 +285,6 @@ fn show_answer(answer: &Answer, site: Site, request: &RequestDescription, compon
             }
             shown["content"] = json!({ "application/json": content });
         }
-    }
-    if answer.status == StatusCode::NOT_MODIFIED {
-        shown["description"] = json!(answer.says);
     }
     shown
 }
