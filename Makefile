@@ -28,7 +28,7 @@ test-long: nextest ## Run the long forms of the random tests (TRIALS_SEED=... re
 	TRIALS=long $(TARGET)/long/app with-test-postgres \
 		cargo nextest run --locked --workspace --profile long --cargo-profile long \
 		-E 'test(/^(model|parsing|faults|idempotency_model)::/)'
-	conformance/api.sh 500
+	conformance/api.sh 500 $$RANDOM
 
 bench: cargo ## Measure the shop against what PostgreSQL itself can do (some 14 minutes, on a machine that idles)
 	cargo build --locked --release --package app --package bench

@@ -11,7 +11,8 @@ set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 here=$root/conformance/api
 examples=${1:-20}
-seed=${2:-$RANDOM}
+# The same inputs each time, unless a seed says otherwise: what CI finds can be found again.
+seed=${2:-1}
 # shellcheck source=conformance/shop.sh
 . "$root/conformance/shop.sh"
 trap stop_shop EXIT
