@@ -67,7 +67,11 @@ def before_call(context, case, kwargs):
 
 
 def mend_body(path, body):
-    """What depends on the state of the shop."""
+    """How whole numbers are written, and what depends on the state of the shop."""
+    for name, value in body.items():
+        if name in ("quantity", "stock", "delta") and isinstance(value, float) and value.is_integer():
+            # To JSON Schema 2.0 is a whole number, too.
+            body[name] = int(value)
     delta, quantity, stock = body.get("delta"), body.get("quantity"), body.get("stock")
     if path.endswith("/stock-adjustments") and type(delta) is int and 1_000 < abs(delta) <= 1_000_000_000:
         # A stock has a ceiling.

@@ -272,15 +272,13 @@ pub fn text_of<T, E: Display>(
     Reader::new(schema, move |wire: Wire<'_>| parse(&string(wire)?).map_err(|error| error.to_string()))
 }
 
-/// Reads a whole number, then lets `parse` make a domain type of it. `2.0` is one, too: that is how some clients write it.
+/// Reads a whole number, then lets `parse` make a domain type of it.
 pub fn integer<T: Described, E: Display>(
     parse: impl FnOnce(i64) -> Result<T, E>,
 ) -> Reader<impl Fn() -> Value, impl FnOnce(Wire<'_>) -> Result<T, String>> {
     Reader::new(T::schema, move |wire: Wire<'_>| {
         let (Wire::Json(number) | Wire::Query(number)) = wire;
-        let whole = number.split_once('.').filter(|(_, fraction)| fraction.bytes().all(|digit| digit == b'0'));
-        let number: i64 =
-            whole.map_or(number, |(whole, _)| whole).parse().map_err(|_| "must be a whole number".to_owned())?;
+        let number: i64 = number.parse().map_err(|_| "must be a whole number".to_owned())?;
         parse(number).map_err(|error| error.to_string())
     })
 }

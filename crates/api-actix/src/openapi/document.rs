@@ -60,6 +60,7 @@ fn info() -> Value {
             ignored, and so are empty ones.\n\
             - Money is a decimal string with two fraction digits. Requests may send a number instead; it is read as it \
             is written, so exponents are refused.\n\
+            - Whole numbers are written without a fraction: `2`, not `2.0`.\n\
             - Every error is a problem (RFC 9457) with a stable `code`.\n\
             - Lists are read page by page: send `nextCursor` back as `cursor` until it is null.\n\
             - `X-Request-Id` is echoed if it is sane (up to 128 visible ASCII characters), else made.",
