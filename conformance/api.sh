@@ -44,6 +44,16 @@ customer=$(access_token tester@example.com "$password")
 admin=$(access_token admin@ironcart.example 'Demo-Passw0rd!')
 [[ -n $customer && -n $admin ]]
 
+# Some orders to find, to pay, to cancel and to ship.
+post() { curl --silent --fail --max-time 30 --header 'Content-Type: application/json' \
+    --header "Authorization: Bearer $customer" --data "$2" "$shop_address/api/v1$1"; }
+product=$(curl --silent --fail "$shop_address/api/v1/products?limit=1&inStock=true&sort=price" |
+    sed -n 's/.*"id":"\([^"]*\)".*/\1/p')
+for _ in 1 2 3 4 5; do
+    post /cart/items "{\"productId\":\"$product\",\"quantity\":1}" > /dev/null
+    post /orders '{"shippingAddress":"1 High Street, Leeds"}' > /dev/null
+done
+
 failures=0
 
 # run_as <whom> <token>: keeps going after a failure, to show all of them.
