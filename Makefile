@@ -9,10 +9,10 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 # In CI a run that hides failures behind the first one is of no use either; only its output is shorter.
 NEXTEST_PROFILE := $(if $(CI),ci,default)
 
-.PHONY: help run test test-long bench bench-quick bench-growth check arch alerts deny fmt lint migrate demo conformance cargo nextest cargo-deny
+.PHONY: help run test test-long bench bench-quick bench-growth check arch alerts deny fmt lint migrate demo openapi api-check client-check guide-check conformance cargo nextest cargo-deny
 
 help: ## List the targets
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-12s %s\n", $$1, $$2 }'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-13s %s\n", $$1, $$2 }'
 
 run: cargo ## Serve the shop, with its own PostgreSQL and Stripe simulator (DATABASE_URL, STRIPE_API_KEY: real ones)
 	cargo run --locked --package app -- serve
@@ -22,12 +22,13 @@ test: nextest ## Run all tests, beside a PostgreSQL of their own
 	$(TARGET)/debug/app with-test-postgres cargo nextest run --locked --workspace --profile $(NEXTEST_PROFILE)
 
 # Optimised, with the checks of development on: nine times a million inputs would take hours without.
-test-long: nextest ## Run the long forms of the random tests (TRIALS_SEED=... repeats a run)
+test-long: nextest ## Run the long forms of the random tests (TRIALS_SEED=... repeats a run); api-check with 500 examples
 	@echo 'Trying 2,000 sequences of the model, 1,000,000 inputs of each parser and many faults, with a new seed ...'
 	cargo nextest run --locked --workspace --profile long --cargo-profile long --no-run
 	TRIALS=long $(TARGET)/long/app with-test-postgres \
 		cargo nextest run --locked --workspace --profile long --cargo-profile long \
 		-E 'test(/^(model|parsing|faults|idempotency_model)::/)'
+	conformance/api.sh 500 $$RANDOM
 
 bench: cargo ## Measure the shop against what PostgreSQL itself can do (some 14 minutes, on a machine that idles)
 	cargo build --locked --release --package app --package bench
@@ -64,6 +65,18 @@ migrate: cargo ## Bring the schema of the database up to date (DATABASE_URL; wit
 
 demo: cargo ## Walk through a purchase, from registration to shipping, against a shop of its own
 	scripts/demo.sh
+
+openapi: cargo ## Write docs/openapi.json anew from the code
+	cargo test --locked --quiet --package api-actix --lib -- --ignored write_the_committed_copy
+
+api-check: cargo ## Hold the API to docs/openapi.json: lint, examples, Schemathesis (needs npm, python3, the network)
+	conformance/api.sh 20
+
+client-check: cargo ## Generate a TypeScript client and let it buy something (needs npm and the network)
+	conformance/client.sh
+
+guide-check: cargo ## Run every command of docs/API.md (needs jq)
+	conformance/guide.sh
 
 conformance: cargo ## Check the Stripe simulator with Stripe's own programs (needs npm, python3 and the network)
 	conformance/run.sh

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use api_actix::openapi::broken_promise;
 use reqwest::header::HeaderMap;
 use reqwest::{Client, Method};
 use serde::de::DeserializeOwned;
@@ -115,7 +116,8 @@ impl Http {
 
     /// As the others, but without a panic when there is no answer.
     pub async fn try_send(&self, method: Method, path: &str, body: Option<Value>) -> reqwest::Result<Reply> {
-        let mut request = self.client.request(method, format!("{}/api/v1{path}", self.base()));
+        let asked = (method.clone(), format!("/api/v1{path}"));
+        let mut request = self.client.request(method, format!("{}{}", self.base(), asked.1));
         if let Some(token) = &self.token {
             request = request.bearer_auth(token);
         }
@@ -128,7 +130,9 @@ impl Http {
         if let Some(body) = body {
             request = request.json(&body);
         }
-        Reply::read(request.send().await?).await
+        let reply = Reply::read(request.send().await?).await?;
+        reply.is_promised(&asked.0, &asked.1);
+        Ok(reply)
     }
 
     /// Sends raw bytes to the webhook, with a signature if there is one.
@@ -178,6 +182,14 @@ impl Reply {
     async fn read(answer: reqwest::Response) -> reqwest::Result<Self> {
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
         Ok(Self { status, headers, text: answer.text().await? })
+    }
+
+    /// Checks that the API's description knows such an answer.
+    #[track_caller]
+    fn is_promised(&self, method: &Method, path: &str) {
+        let body = if self.status < 400 { Value::Null } else { self.json() };
+        let broken = broken_promise(method.as_str(), path, self.status, body["code"].as_str());
+        assert_eq!(broken, None, "{}", self.text);
     }
 
     /// A header, if it is there and is text.

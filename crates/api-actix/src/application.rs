@@ -21,7 +21,8 @@ use crate::cors::cors;
 use crate::edge::edge;
 use crate::limits::{Limits, count, guard_attempts, refuse_excess};
 use crate::problem::{Code, Problem};
-use crate::routes::health::{self, Readiness};
+use crate::routes;
+use crate::routes::health::Readiness;
 use crate::writes::Writes;
 
 /// What the routes need to know of the shop.
@@ -104,7 +105,7 @@ pub fn app(
         .app_data(Data::from(shell.authenticator))
         .app_data(Data::from(shell.readiness))
         .app_data(Data::from(shell.writes))
-        .configure(health::configure)
+        .configure(routes::outside)
         .configure(open)
         .service(
             // The last is the outermost.

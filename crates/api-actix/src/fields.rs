@@ -3,6 +3,9 @@
 //!
 //! Values stay raw text until a reader asks for one kind of value. So money is read as it was written, and
 //! no nesting, however deep, is ever followed.
+//!
+//! A reader also says what it accepts ([`Reader`]), and a request is described by letting it read from
+//! [`Fields::description`]: what the API's description says of a request can't differ from what is read.
 
 use std::fmt::Display;
 
@@ -11,8 +14,10 @@ use domain::page::PageLimit;
 use serde::Deserializer as _;
 use serde::de::{DeserializeOwned, MapAccess, Visitor};
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 use crate::cursor;
+use crate::openapi::{Described, FieldDescription, schemas};
 use crate::problem::{Code, FieldError, Problem};
 
 /// How many unknown fields one answer names, and how much of each name: an answer stays small.
@@ -29,6 +34,12 @@ pub trait Request: Sized {
         let read = Self::read(&mut fields);
         fields.finish()?;
         read.ok_or_else(|| Problem::internal("a request was refused without a reason"))
+    }
+
+    /// Adds to the schema of the request's body what single fields don't tell: which of them go together.
+    #[must_use]
+    fn refine(schema: Value) -> Value {
+        schema
     }
 }
 
@@ -51,6 +62,28 @@ pub enum Wire<'a> {
     Query(&'a str),
 }
 
+/// How a value is read, and the schema of all that it accepts. `S` and `R` are closures: a request that is only read
+/// makes no schema.
+pub struct Reader<S, R> {
+    schema: S,
+    read: R,
+}
+
+impl<S, R> Reader<S, R> {
+    /// A reader with a schema of its own, where no type has one.
+    pub const fn new(schema: S, read: R) -> Self {
+        Self { schema, read }
+    }
+
+    /// Reads one value.
+    pub fn read<T>(self, wire: Wire<'_>) -> Result<T, String>
+    where
+        R: FnOnce(Wire<'_>) -> Result<T, String>,
+    {
+        (self.read)(wire)
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Source {
     NoBody,
@@ -66,13 +99,30 @@ pub struct Fields {
     values: Vec<(String, String)>,
     errors: Vec<FieldError>,
     missing: bool,
+    /// What was asked for, if that is all that this is about.
+    description: Option<Vec<FieldDescription>>,
 }
 
 impl Fields {
     /// A request without a body: `{}`, if every field of the request is optional.
     #[must_use]
     pub const fn of_no_body(currency: Currency) -> Self {
-        Self { source: Source::NoBody, currency, values: Vec::new(), errors: Vec::new(), missing: false }
+        Self {
+            source: Source::NoBody,
+            currency,
+            values: Vec::new(),
+            errors: Vec::new(),
+            missing: false,
+            description: None,
+        }
+    }
+
+    /// The fields that a request asks for, in its order. It gets none of them.
+    #[must_use]
+    pub fn description<T: Request>() -> Vec<FieldDescription> {
+        let mut fields = Self { description: Some(Vec::new()), ..Self::of_no_body(Currency::USD) };
+        let _nothing_was_there = T::read(&mut fields);
+        fields.description.unwrap_or_default()
     }
 
     /// Reads a JSON object. What is no JSON in UTF-8 is 400, what is no object is 422.
@@ -104,7 +154,14 @@ impl Fields {
     }
 
     /// A field that must be there.
-    pub fn required<T>(&mut self, name: &str, reader: impl FnOnce(Wire<'_>) -> Result<T, String>) -> Option<T> {
+    pub fn required<T>(
+        &mut self,
+        name: &'static str,
+        reader: Reader<impl Fn() -> Value, impl FnOnce(Wire<'_>) -> Result<T, String>>,
+    ) -> Option<T> {
+        if let Some(asked) = &mut self.description {
+            asked.push(FieldDescription { name, required: true, schema: (reader.schema)() });
+        }
         match self.take(name) {
             None => {
                 self.missing = true;
@@ -116,7 +173,14 @@ impl Fields {
     }
 
     /// A field that may be absent; JSON's `null` and an empty query parameter count as absent.
-    pub fn optional<T>(&mut self, name: &str, reader: impl FnOnce(Wire<'_>) -> Result<T, String>) -> Option<T> {
+    pub fn optional<T>(
+        &mut self,
+        name: &'static str,
+        reader: Reader<impl Fn() -> Value, impl FnOnce(Wire<'_>) -> Result<T, String>>,
+    ) -> Option<T> {
+        if let Some(asked) = &mut self.description {
+            asked.push(FieldDescription { name, required: false, schema: (reader.schema)() });
+        }
         let value = self.take(name)?;
         if self.is_absent(&value) { None } else { self.read(name, &value, reader) }
     }
@@ -139,9 +203,14 @@ impl Fields {
         }
     }
 
-    fn read<T>(&mut self, name: &str, value: &str, reader: impl FnOnce(Wire<'_>) -> Result<T, String>) -> Option<T> {
+    fn read<T, S>(
+        &mut self,
+        name: &str,
+        value: &str,
+        reader: Reader<S, impl FnOnce(Wire<'_>) -> Result<T, String>>,
+    ) -> Option<T> {
         let wire = if self.source == Source::Query { Wire::Query(value) } else { Wire::Json(value) };
-        reader(wire).map_err(|message| self.refuse(name, message)).ok()
+        reader.read(wire).map_err(|message| self.refuse(name, message)).ok()
     }
 
     fn take(&mut self, name: &str) -> Option<String> {
@@ -189,27 +258,49 @@ impl<'de> Visitor<'de> for Members {
 }
 
 /// Reads a string, then lets `parse` make a domain type of it.
-pub fn text<T, E: Display>(parse: impl FnOnce(&str) -> Result<T, E>) -> impl FnOnce(Wire<'_>) -> Result<T, String> {
-    move |wire| parse(&string(wire)?).map_err(|error| error.to_string())
+pub fn text<T: Described, E: Display>(
+    parse: impl FnOnce(&str) -> Result<T, E>,
+) -> Reader<impl Fn() -> Value, impl FnOnce(Wire<'_>) -> Result<T, String>> {
+    text_of(T::schema, parse)
+}
+
+/// Reads a string that has a schema, but no type of its own.
+pub fn text_of<T, E: Display>(
+    schema: impl Fn() -> Value,
+    parse: impl FnOnce(&str) -> Result<T, E>,
+) -> Reader<impl Fn() -> Value, impl FnOnce(Wire<'_>) -> Result<T, String>> {
+    Reader::new(schema, move |wire: Wire<'_>| parse(&string(wire)?).map_err(|error| error.to_string()))
 }
 
 /// Reads a whole number, then lets `parse` make a domain type of it.
-pub fn integer<T, E: Display>(parse: impl FnOnce(i64) -> Result<T, E>) -> impl FnOnce(Wire<'_>) -> Result<T, String> {
-    move |wire| {
+pub fn integer<T: Described, E: Display>(
+    parse: impl FnOnce(i64) -> Result<T, E>,
+) -> Reader<impl Fn() -> Value, impl FnOnce(Wire<'_>) -> Result<T, String>> {
+    Reader::new(T::schema, move |wire: Wire<'_>| {
         let (Wire::Json(number) | Wire::Query(number)) = wire;
         let number: i64 = number.parse().map_err(|_| "must be a whole number".to_owned())?;
         parse(number).map_err(|error| error.to_string())
-    }
+    })
 }
 
 /// Reads `true` or `false`.
-pub fn boolean(wire: Wire<'_>) -> Result<bool, String> {
-    let (Wire::Json(value) | Wire::Query(value)) = wire;
-    value.parse().map_err(|_| "must be true or false".to_owned())
+#[must_use]
+pub fn boolean() -> Reader<impl Fn() -> Value, impl FnOnce(Wire<'_>) -> Result<bool, String>> {
+    Reader::new(
+        || json!({ "type": "boolean" }),
+        |wire: Wire<'_>| {
+            let (Wire::Json(value) | Wire::Query(value)) = wire;
+            value.parse().map_err(|_| "must be true or false".to_owned())
+        },
+    )
 }
 
-/// Reads an amount in minor units, as it was written: a string or a JSON number (contract 1, "money").
-pub fn amount_minor(wire: Wire<'_>) -> Result<i64, String> {
+/// Reads an amount in minor units, zero included, as it was written: a string or a JSON number (contract 1, "money").
+pub fn amount() -> Reader<impl Fn() -> Value, impl FnOnce(Wire<'_>) -> Result<i64, String>> {
+    Reader::new(schemas::amount_sent, amount_minor)
+}
+
+fn amount_minor(wire: Wire<'_>) -> Result<i64, String> {
     let written = match wire {
         Wire::Json(number) if !number.starts_with('"') => number.to_owned(),
         Wire::Json(_) | Wire::Query(_) => string(wire)?,
@@ -218,33 +309,40 @@ pub fn amount_minor(wire: Wire<'_>) -> Result<i64, String> {
 }
 
 /// Reads a price in the shop's currency: more than 0.
-pub fn price(currency: Currency) -> impl FnOnce(Wire<'_>) -> Result<Price, String> {
-    move |wire| {
+pub fn price(currency: Currency) -> Reader<impl Fn() -> Value, impl FnOnce(Wire<'_>) -> Result<Price, String>> {
+    Reader::new(schemas::price_sent, move |wire: Wire<'_>| {
         let amount = domain::money::Money::from_minor(amount_minor(wire)?, currency);
         Price::new(amount).map_err(|error| error.to_string())
-    }
+    })
 }
 
 /// Reads an id.
-pub fn id<T: std::str::FromStr>(wire: Wire<'_>) -> Result<T, String> {
-    string(wire)?.parse().map_err(|_| "must be a UUID".to_owned())
+pub fn id<T: std::str::FromStr>() -> Reader<impl Fn() -> Value, impl FnOnce(Wire<'_>) -> Result<T, String>> {
+    Reader::new(schemas::id, |wire: Wire<'_>| string(wire)?.parse().map_err(|_| "must be a UUID".to_owned()))
 }
 
 /// Reads one of a few words, such as an enum's.
-pub fn one_of<T: Copy>(words: &[(&str, T)]) -> impl FnOnce(Wire<'_>) -> Result<T, String> {
-    move |wire| {
-        let word = string(wire)?;
-        words.iter().find(|(known, _)| *known == word).map(|(_, value)| *value).ok_or_else(|| {
-            let known: Vec<_> = words.iter().map(|(known, _)| *known).collect();
-            format!("must be one of {}", known.join(", "))
-        })
-    }
+pub fn one_of<T: Copy>(
+    words: &[(&'static str, T)],
+) -> Reader<impl Fn() -> Value, impl FnOnce(Wire<'_>) -> Result<T, String>> {
+    Reader::new(
+        move || schemas::words(words.iter().map(|(word, _)| *word)),
+        |wire: Wire<'_>| {
+            let word = string(wire)?;
+            words.iter().find(|(known, _)| *known == word).map(|(_, value)| *value).ok_or_else(|| {
+                let known: Vec<_> = words.iter().map(|(known, _)| *known).collect();
+                format!("must be one of {}", known.join(", "))
+            })
+        },
+    )
 }
 
 /// Reads a moment in RFC 3339.
-pub fn timestamp(wire: Wire<'_>) -> Result<domain::clock::Timestamp, String> {
-    cursor::parse_timestamp(&string(wire)?)
-        .ok_or_else(|| "must be a time in RFC 3339, such as 2026-01-31T12:00:00Z".to_owned())
+pub fn timestamp() -> Reader<impl Fn() -> Value, impl FnOnce(Wire<'_>) -> Result<domain::clock::Timestamp, String>> {
+    Reader::new(schemas::timestamp, |wire: Wire<'_>| {
+        cursor::parse_timestamp(&string(wire)?)
+            .ok_or_else(|| "must be a time in RFC 3339, such as 2026-01-31T12:00:00Z".to_owned())
+    })
 }
 
 /// Reads the `limit` of a list: 1 to 100, 20 if absent.
@@ -256,7 +354,7 @@ pub fn limit(fields: &mut Fields) -> PageLimit {
 /// Reads the `cursor` of a list into the position that [`cursor::encode`] wrote.
 pub fn cursor<W: DeserializeOwned, T>(fields: &mut Fields, position: impl FnOnce(W) -> Option<T>) -> Option<T> {
     let read = |text: &str| cursor::decode::<W>(text).and_then(position).ok_or("is not a cursor of this list");
-    fields.optional("cursor", text(read))
+    fields.optional("cursor", text_of(schemas::cursor, read))
 }
 
 /// The string itself. Control characters are for the domain's types to judge; those that come without a type of

@@ -14,6 +14,7 @@ pub mod edge;
 pub mod fields;
 pub mod limits;
 pub mod once;
+pub mod openapi;
 pub mod path;
 pub mod problem;
 pub mod query;

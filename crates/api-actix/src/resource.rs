@@ -1,19 +1,36 @@
-//! Resources whose every route says who may call it, and which answer other methods with 405 and `Allow`.
+//! Resources whose every route says who may call it and how it is described, and which answer other methods with 405
+//! and `Allow`.
 
 use actix_web::dev::{AppService, Handler, HttpServiceFactory};
 use actix_web::http::{Method, header};
 use actix_web::middleware::from_fn;
+use actix_web::web::ServiceConfig;
 use actix_web::{FromRequest, Resource, Responder, guard, web};
 
 use crate::access::{Who, check_access};
 use crate::body::read_body;
 use crate::once::{Guarded, once};
+use crate::openapi::{Arguments, Operation, OperationAt};
 use crate::problem::{Code, Problem};
 use crate::traffic::{Pattern, name_route};
+
+/// Where resources are mounted: in an application, or in its description. The routes are listed once for both.
+pub trait Routes {
+    /// Mounts a resource.
+    fn service(&mut self, methods: Methods) -> &mut Self;
+}
+
+impl Routes for ServiceConfig {
+    fn service(&mut self, methods: Methods) -> &mut Self {
+        Self::service(self, methods)
+    }
+}
 
 /// A path and its methods. Begin with [`resource`].
 #[must_use]
 pub struct Methods {
+    path: String,
+    operations: Vec<OperationAt>,
     resource: Resource,
     allowed: Vec<&'static str>,
     body_limit_bytes: Option<usize>,
@@ -21,7 +38,13 @@ pub struct Methods {
 
 /// The methods at `path`, which is relative to the scope it is mounted in.
 pub fn resource(path: &str) -> Methods {
-    Methods { resource: web::resource(path), allowed: Vec::new(), body_limit_bytes: None }
+    Methods {
+        path: path.to_owned(),
+        operations: Vec::new(),
+        resource: web::resource(path),
+        allowed: Vec::new(),
+        body_limit_bytes: None,
+    }
 }
 
 impl Methods {
@@ -32,13 +55,14 @@ impl Methods {
     }
 
     /// Reads: `GET`, and `HEAD`, which answers the same without a body.
-    pub fn get<H, A>(mut self, who: Who, handler: H) -> Self
+    pub fn get<H, A>(mut self, who: Who, handler: H, operation: Operation) -> Self
     where
         H: Handler<A>,
-        A: FromRequest + 'static,
+        A: FromRequest + Arguments + 'static,
         H::Output: Responder + 'static,
     {
         self.allowed.extend(["GET", "HEAD"]);
+        self.describe::<A>("get", who, operation);
         let route = web::route().guard(guard::Any(guard::Get()).or(guard::Head()));
         self.resource =
             self.resource.route(route.to(handler).wrap(from_fn(move |request, next| check_access(who, request, next))));
@@ -46,63 +70,77 @@ impl Methods {
     }
 
     /// A `POST`.
-    pub fn post<H, A>(self, who: Who, handler: H) -> Self
+    pub fn post<H, A>(mut self, who: Who, handler: H, operation: Operation) -> Self
     where
         H: Handler<A>,
-        A: FromRequest + 'static,
+        A: FromRequest + Arguments + 'static,
         H::Output: Responder + 'static,
     {
+        self.describe::<A>("post", who, operation);
         self.on(Method::POST, "POST", who, handler)
     }
 
     /// A `POST` that can be repeated safely under an `Idempotency-Key`: the handler takes
     /// [`Claimed`](crate::once::Claimed).
-    pub fn post_once<H, A>(mut self, who: Who, guarded: Guarded, handler: H) -> Self
+    pub fn post_once<H, A>(mut self, who: Who, guarded: Guarded, handler: H, operation: Operation) -> Self
     where
         H: Handler<A>,
-        A: FromRequest + 'static,
+        A: FromRequest + Arguments + 'static,
         H::Output: Responder + 'static,
     {
         self.allowed.push("POST");
+        self.describe::<A>("post", who, operation);
         let route = web::post().to(handler).wrap(from_fn(move |request, next| once(guarded, request, next)));
         self.resource = self.resource.route(route.wrap(from_fn(move |request, next| check_access(who, request, next))));
         self
     }
 
     /// A `PUT`.
-    pub fn put<H, A>(self, who: Who, handler: H) -> Self
+    pub fn put<H, A>(mut self, who: Who, handler: H, operation: Operation) -> Self
     where
         H: Handler<A>,
-        A: FromRequest + 'static,
+        A: FromRequest + Arguments + 'static,
         H::Output: Responder + 'static,
     {
+        self.describe::<A>("put", who, operation);
         self.on(Method::PUT, "PUT", who, handler)
     }
 
     /// A `PATCH`.
-    pub fn patch<H, A>(self, who: Who, handler: H) -> Self
+    pub fn patch<H, A>(mut self, who: Who, handler: H, operation: Operation) -> Self
     where
         H: Handler<A>,
-        A: FromRequest + 'static,
+        A: FromRequest + Arguments + 'static,
         H::Output: Responder + 'static,
     {
+        self.describe::<A>("patch", who, operation);
         self.on(Method::PATCH, "PATCH", who, handler)
     }
 
     /// A `DELETE`.
-    pub fn delete<H, A>(self, who: Who, handler: H) -> Self
+    pub fn delete<H, A>(mut self, who: Who, handler: H, operation: Operation) -> Self
     where
         H: Handler<A>,
-        A: FromRequest + 'static,
+        A: FromRequest + Arguments + 'static,
         H::Output: Responder + 'static,
     {
+        self.describe::<A>("delete", who, operation);
         self.on(Method::DELETE, "DELETE", who, handler)
+    }
+
+    fn describe<A: Arguments>(&mut self, method: &'static str, who: Who, operation: Operation) {
+        self.operations.push(OperationAt { method, who, describe_request: A::describe, operation });
+    }
+
+    /// The path, whether bodies are read up to a limit of its own, and what is said of each method.
+    pub(crate) fn described(self) -> (String, bool, Vec<OperationAt>) {
+        (self.path, self.body_limit_bytes.is_some(), self.operations)
     }
 
     fn on<H, A>(mut self, method: Method, name: &'static str, who: Who, handler: H) -> Self
     where
         H: Handler<A>,
-        A: FromRequest + 'static,
+        A: FromRequest + Arguments + 'static,
         H::Output: Responder + 'static,
     {
         self.allowed.push(name);

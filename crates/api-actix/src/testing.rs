@@ -23,6 +23,7 @@ use uuid::Uuid;
 use crate::access::Authenticator;
 use crate::application::{Shell, Shop, Timeouts, app};
 use crate::limits::{LimitRules, Limits};
+use crate::openapi::broken_promise;
 use crate::routes::health::{NotReady, Readiness};
 use crate::writes::Writes;
 
@@ -144,14 +145,19 @@ pub(crate) async fn send_on(
     request: TestRequest,
 ) -> Answer {
     let service = init_service(app(shell, open, api)).await;
+    let request = request.to_request();
+    let (method, path) = (request.method().to_string(), request.path().to_owned());
     // What the server does with an error that no route caught, too.
-    let response = match try_call_service(&service, request.to_request()).await {
+    let response = match try_call_service(&service, request).await {
         Ok(response) => response.into_parts().1.map_into_boxed_body(),
         Err(error) => error.error_response(),
     };
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let bytes = to_bytes(response.into_body()).await.unwrap_or_default();
     let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+    // Every answer that a test of a route sees, the document must know.
+    let code = body["code"].as_str().filter(|_| status >= 400);
+    assert_eq!(broken_promise(&method, &path, status, code), None);
     Answer { status, headers, body, text: String::from_utf8_lossy(&bytes).into_owned() }
 }
 

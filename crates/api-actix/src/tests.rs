@@ -17,6 +17,7 @@ use crate::body::Body;
 use crate::cursor;
 use crate::edge::X_REQUEST_ID;
 use crate::fields::{self, Fields, Request, boolean, integer, price, text};
+use crate::openapi::Operation;
 use crate::path::PathId;
 use crate::problem::{Code, Problem};
 use crate::query::Query;
@@ -60,7 +61,7 @@ struct Filter {
 
 impl Request for Filter {
     fn read(fields: &mut Fields) -> Option<Self> {
-        let in_stock = fields.optional("inStock", boolean);
+        let in_stock = fields.optional("inStock", boolean());
         Some(Self { limit: fields::limit(fields), after: fields::cursor(fields, |(n,): (i64,)| Some(n)), in_stock })
     }
 }
@@ -97,11 +98,15 @@ async fn panic() -> String {
 
 fn routes(config: &mut ServiceConfig) {
     config
-        .service(resource("/things/{id}").put(Who::Admin, replace).post(Who::Either, excuse))
-        .service(resource("/things").get(Who::Anyone, list))
-        .service(resource("/greeting").get(Who::AnyoneRecognised, greet))
-        .service(resource("/leak").get(Who::Anyone, leak))
-        .service(resource("/panic").get(Who::Anyone, panic));
+        .service(resource("/things/{id}").put(Who::Admin, replace, Operation::part_of_a_page()).post(
+            Who::Either,
+            excuse,
+            Operation::part_of_a_page(),
+        ))
+        .service(resource("/things").get(Who::Anyone, list, Operation::part_of_a_page()))
+        .service(resource("/greeting").get(Who::AnyoneRecognised, greet, Operation::part_of_a_page()))
+        .service(resource("/leak").get(Who::Anyone, leak, Operation::part_of_a_page()))
+        .service(resource("/panic").get(Who::Anyone, panic, Operation::part_of_a_page()));
 }
 
 async fn put(body: impl AsRef<[u8]>) -> Answer {

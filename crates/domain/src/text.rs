@@ -49,9 +49,16 @@ macro_rules! texts {
         pub struct $name(String);
 
         impl $name {
+            /// The least number of characters.
+            pub const MIN_LENGTH: usize = $min;
+            /// The greatest number of characters.
+            pub const MAX_LENGTH: usize = $max;
+            /// Whether it may have several lines.
+            pub const LINES: Lines = Lines::$lines;
+
             /// Trims and checks a text.
             pub fn new(text: &str) -> Result<Self, InvalidText> {
-                checked(text, $min, $max, Lines::$lines).map(Self)
+                checked(text, Self::MIN_LENGTH, Self::MAX_LENGTH, Self::LINES).map(Self)
             }
 
             /// The text.

@@ -10,6 +10,7 @@ use api_actix::cursor;
 use api_actix::fields::{self, Fields, Request, Wire};
 use chrono::{DateTime, TimeDelta};
 use domain::account::{AccessTokens, Claims, Role};
+use domain::catalog::SearchText;
 use domain::clock::Timestamp;
 use domain::money::{Currency, Money, Price, parse_amount_minor};
 use domain::payment::{EventReader, WebhookRejected};
@@ -284,12 +285,12 @@ fn money_never_loses_a_digit() {
         }
         // The API reads the same from a JSON number, from a JSON string and from a query.
         let quoted = Value::String(text.clone()).to_string();
-        prop_assert_eq!(fields::amount_minor(Wire::Json(&quoted)).ok(), parse_amount_minor(text.trim()).ok());
-        prop_assert_eq!(fields::amount_minor(Wire::Query(&text)).ok(), parse_amount_minor(text.trim()).ok());
+        prop_assert_eq!(fields::amount().read(Wire::Json(&quoted)).ok(), parse_amount_minor(text.trim()).ok());
+        prop_assert_eq!(fields::amount().read(Wire::Query(&text)).ok(), parse_amount_minor(text.trim()).ok());
         if !text.starts_with('"') {
-            prop_assert_eq!(fields::amount_minor(Wire::Json(&text)).ok(), parse_amount_minor(text.trim()).ok());
+            prop_assert_eq!(fields::amount().read(Wire::Json(&text)).ok(), parse_amount_minor(text.trim()).ok());
         }
-        let _ = fields::price(Currency::USD)(Wire::Json(&text));
+        let _ = fields::price(Currency::USD).read(Wire::Json(&text));
         Ok(())
     });
 }
@@ -306,11 +307,11 @@ impl Request for Everything {
     fn read(fields: &mut Fields) -> Option<Self> {
         let limit = fields::limit(fields).get();
         let _ = fields::cursor::<(i64, String), _>(fields, |(micros, _)| cursor::moment(micros));
-        let _ = fields.optional("minPrice", fields::amount_minor);
-        let _ = fields.optional("createdFrom", fields::timestamp);
-        let _ = fields.optional("inStock", fields::boolean);
-        let _ = fields.optional("userId", fields::id::<Uuid>);
-        let _ = fields.optional("q", fields::text(|text| Ok::<_, String>(text.to_owned())));
+        let _ = fields.optional("minPrice", fields::amount());
+        let _ = fields.optional("createdFrom", fields::timestamp());
+        let _ = fields.optional("inStock", fields::boolean());
+        let _ = fields.optional("userId", fields::id::<Uuid>());
+        let _ = fields.optional("q", fields::text(SearchText::new));
         let _ = fields.optional("sort", fields::one_of(&[("name", 1), ("-price", 2)]));
         Some(Self { limit })
     }

@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use super::{Shell, Timeouts, serve};
 use crate::access::Who;
 use crate::body::RawBody;
+use crate::openapi::Operation;
 use crate::resource::resource;
 use crate::testing::shell;
 
@@ -27,7 +28,9 @@ async fn panic() -> HttpResponse {
 }
 
 fn api(config: &mut ServiceConfig) {
-    config.service(resource("/length").post(Who::Anyone, length)).service(resource("/panic").get(Who::Anyone, panic));
+    config
+        .service(resource("/length").post(Who::Anyone, length, Operation::part_of_a_page()))
+        .service(resource("/panic").get(Who::Anyone, panic, Operation::part_of_a_page()));
 }
 
 fn start() -> (SocketAddr, ServerHandle) {

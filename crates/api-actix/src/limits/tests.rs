@@ -14,6 +14,7 @@ use super::*;
 use crate::access::{Caller, Who};
 use crate::application::Shell;
 use crate::body::RawBody;
+use crate::openapi::Operation;
 use crate::problem::Problem;
 use crate::resource::resource;
 use crate::testing::{Answer, bearer, send_on, shell};
@@ -41,15 +42,23 @@ async fn orders(
 
 fn api(config: &mut ServiceConfig) {
     config
-        .service(resource("/things").get(Who::Anyone, answers).post(Who::Anyone, answers))
-        .service(resource("/orders").post(Who::Customer, orders))
-        .service(resource("/panic").get(Who::Anyone, panics));
+        .service(resource("/things").get(Who::Anyone, answers, Operation::part_of_a_page()).post(
+            Who::Anyone,
+            answers,
+            Operation::part_of_a_page(),
+        ))
+        .service(resource("/orders").post(Who::Customer, orders, Operation::part_of_a_page()))
+        .service(resource("/panic").get(Who::Anyone, panics, Operation::part_of_a_page()));
 }
 
 fn open(config: &mut ServiceConfig) {
     config
-        .service(resource("/api/v1/webhooks/stripe").body_limit(1024).post(Who::Anyone, answers))
-        .service(resource("/page").get(Who::Anyone, shows_a_page));
+        .service(resource("/api/v1/webhooks/stripe").body_limit(1024).post(
+            Who::Anyone,
+            answers,
+            Operation::part_of_a_page(),
+        ))
+        .service(resource("/page").get(Who::Anyone, shows_a_page, Operation::part_of_a_page()));
 }
 
 const fn an_hour(count: u32) -> Rate {

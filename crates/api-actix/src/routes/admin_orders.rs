@@ -4,31 +4,57 @@
 mod tests;
 
 use actix_web::HttpResponse;
-use actix_web::web::{Data, Json, ServiceConfig};
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, Json};
 use domain::id::OrderId;
 use domain::order::{FulfilOrder, FulfilmentStep, OrderFilter, OrderPosition, OrderService, RefundOrderMoney};
 use domain::page::PageLimit;
 use domain::payment::PaymentStatus;
 use domain::text::TrackingNumber;
+use serde_json::{Value, json};
 
 use crate::access::{Caller, Who};
 use crate::body::Body;
-use crate::fields::{self, Fields, NoFields, Request, Wire, boolean, id, one_of, text, timestamp};
+use crate::fields::{self, Fields, NoFields, Reader, Request, Wire, boolean, id, one_of, text, timestamp};
+use crate::openapi::{Operation, Tag};
 use crate::path::PathId;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 use crate::query::Query;
-use crate::resource::resource;
+use crate::resource::{Routes, resource};
 use crate::routes::orders::body::OrderBody;
 use crate::routes::orders::{STATUSES, read_position, show_list};
 use crate::wire::ListBody;
 use crate::writes::Writes;
 
 /// Mounts the routes.
-pub fn configure(config: &mut ServiceConfig) {
-    config
-        .service(resource("/admin/orders").get(Who::Admin, list))
-        .service(resource("/admin/orders/{id}").patch(Who::Admin, fulfil))
-        .service(resource("/admin/orders/{id}/refund").post(Who::Admin, refund));
+pub fn configure(routes: &mut impl Routes) {
+    routes
+        .service(resource("/admin/orders").get(
+            Who::Admin,
+            list,
+            Operation::new(Tag::Orders, "listAllOrders", "Find orders")
+                .explained("`createdFrom` is inclusive, `createdTo` exclusive.")
+                .answers_list::<OrderBody>("Orders, newest first."),
+        ))
+        .service(resource("/admin/orders/{id}").patch(
+            Who::Admin,
+            fulfil,
+            Operation::new(Tag::Orders, "fulfilOrder", "Ship or deliver an order, or clear its flags")
+                .explained("One step at a time. A flagged order is not shipped.")
+                .answers::<OrderBody>(StatusCode::OK, "The order as it is now.")
+                .refuses(&[Code::NotFound, Code::InvalidTransition, Code::OrderFlagged]),
+        ))
+        .service(resource("/admin/orders/{id}/refund").post(
+            Who::Admin,
+            refund,
+            Operation::new(Tag::Orders, "refundOrder", "Give an order's money back")
+                .explained(
+                    "What is left of it, without restocking; refunds that failed are asked for again, those of extra \
+                     receipts too. The order keeps its status and can no longer be shipped.",
+                )
+                .answers::<OrderBody>(StatusCode::ACCEPTED, "The order; the refund is under way.")
+                .refuses(&[Code::NotFound, Code::OrderNotRefundable]),
+        ));
 }
 
 async fn list(
@@ -81,7 +107,7 @@ impl Request for FulfilOrderRequest {
         let given = (fields.has("status"), fields.has("clearFlags"), fields.has("trackingNumber"));
         let status = fields.optional("status", one_of(&NEXT_STATUSES));
         let tracking_number = fields.optional("trackingNumber", text(TrackingNumber::new));
-        let cleared = fields.optional("clearFlags", only_true);
+        let cleared = fields.optional("clearFlags", only_true());
         match given {
             (true, true, _) => fields.refuse("clearFlags", "can't be given together with status"),
             (false, false, _) => fields.refuse("status", "is required, unless clearFlags is given"),
@@ -96,10 +122,38 @@ impl Request for FulfilOrderRequest {
             None => cleared.map(|()| Self(FulfilmentStep::ClearFlags)),
         }
     }
+
+    /// Three bodies in one: each step has its own fields, and the others' are absent.
+    fn refine(schema: Value) -> Value {
+        let tracking_number = &schema["properties"]["trackingNumber"];
+        let none = json!({ "type": "null", "const": null });
+        let step = |title: &str, required: &str, properties: Value| {
+            json!({
+                "title": title, "type": "object", "properties": properties, "required": [required],
+                "additionalProperties": false,
+            })
+        };
+        let ship = json!({
+            "status": { "type": "string", "const": "SHIPPED" }, "trackingNumber": tracking_number, "clearFlags": none,
+        });
+        let deliver =
+            json!({ "status": { "type": "string", "const": "DELIVERED" }, "trackingNumber": none, "clearFlags": none });
+        let clear =
+            json!({ "clearFlags": { "type": "boolean", "const": true }, "status": none, "trackingNumber": none });
+        json!({
+            "anyOf": [
+                step("Ship", "status", ship),
+                step("Deliver", "status", deliver),
+                step("Clear flags", "clearFlags", clear),
+            ],
+            "examples": [{ "status": "SHIPPED", "trackingNumber": "JD0001" }],
+        })
+    }
 }
 
-fn only_true(wire: Wire<'_>) -> Result<(), String> {
-    if boolean(wire)? { Ok(()) } else { Err("must be true".to_owned()) }
+fn only_true() -> Reader<impl Fn() -> Value, impl FnOnce(Wire<'_>) -> Result<(), String>> {
+    let read = |wire: Wire<'_>| if boolean().read(wire)? { Ok(()) } else { Err("must be true".to_owned()) };
+    Reader::new(|| json!({ "const": true }), read)
 }
 
 /// `GET /admin/orders`. `createdFrom` is inclusive, `createdTo` exclusive, so that periods join without a gap.
@@ -112,12 +166,12 @@ struct AdminOrderQuery {
 impl Request for AdminOrderQuery {
     fn read(fields: &mut Fields) -> Option<Self> {
         let filter = OrderFilter {
-            customer_id: fields.optional("userId", id),
+            customer_id: fields.optional("userId", id()),
             status: fields.optional("status", one_of(&STATUSES)),
             payment: fields.optional("paymentStatus", one_of(&PAYMENT_STATUSES)),
-            flagged: fields.optional("flagged", boolean),
-            created_from: fields.optional("createdFrom", timestamp),
-            created_to: fields.optional("createdTo", timestamp),
+            flagged: fields.optional("flagged", boolean()),
+            created_from: fields.optional("createdFrom", timestamp()),
+            created_to: fields.optional("createdTo", timestamp()),
         };
         Some(Self { filter, after: read_position(fields), limit: fields::limit(fields) })
     }

@@ -1,6 +1,7 @@
 //! `/admin/users`: finding users, changing their role, blocking them.
 
-use actix_web::web::{Data, Json, ServiceConfig};
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, Json};
 use domain::account::{AccountService, Email, Role, UpdateUserError, UserChange, UserFilter, UserPosition};
 use domain::id::UserId;
 use domain::page::PageLimit;
@@ -11,19 +12,37 @@ use crate::access::Who;
 use crate::body::Body;
 use crate::cursor;
 use crate::fields::{self, Fields, Request, boolean, one_of};
+use crate::openapi::{Operation, Tag, schemas};
 use crate::path::PathId;
 use crate::problem::{Code, Problem};
 use crate::query::Query;
-use crate::resource::resource;
+use crate::resource::{Routes, resource};
 use crate::routes::users::UserBody;
 use crate::wire::ListBody;
 use crate::writes::Writes;
 
 /// Mounts the routes.
-pub fn configure(config: &mut ServiceConfig) {
-    config
-        .service(resource("/admin/users").get(Who::Admin, list))
-        .service(resource("/admin/users/{id}").patch(Who::Admin, update));
+pub fn configure(routes: &mut impl Routes) {
+    routes
+        .service(
+            resource("/admin/users").get(
+                Who::Admin,
+                list,
+                Operation::new(Tag::Accounts, "listUsers", "Find users")
+                    .explained("`email` is looked for anywhere in addresses.")
+                    .answers_list::<UserBody>("Users, newest first."),
+            ),
+        )
+        .service(
+            resource("/admin/users/{id}").patch(
+                Who::Admin,
+                update,
+                Operation::new(Tag::Accounts, "updateUser", "Change a user's role, or block them")
+                    .explained("Ends that user's sessions. The last admin can be neither demoted nor blocked.")
+                    .answers::<UserBody>(StatusCode::OK, "The user as they are now.")
+                    .refuses(&[Code::NotFound, Code::InvalidTransition]),
+            ),
+        );
 }
 
 async fn list(
@@ -56,9 +75,9 @@ struct UserQuery {
 impl Request for UserQuery {
     fn read(fields: &mut Fields) -> Option<Self> {
         let filter = UserFilter {
-            email_contains: fields.optional("email", fields::text(part_of_email)),
+            email_contains: fields.optional("email", fields::text_of(schemas::part_of_email, part_of_email)),
             role: fields.optional("role", one_of(&ROLES)),
-            blocked: fields.optional("blocked", boolean),
+            blocked: fields.optional("blocked", boolean()),
         };
         let after = fields::cursor(fields, |(micros, id): (i64, u128)| {
             let created_at = cursor::moment(micros)?;
@@ -75,7 +94,7 @@ fn part_of_email(part: &str) -> Result<String, InvalidText> {
 impl Request for UserChange {
     fn read(fields: &mut Fields) -> Option<Self> {
         let role = fields.optional("role", one_of(&ROLES));
-        let blocked = fields.optional("blocked", boolean);
+        let blocked = fields.optional("blocked", boolean());
         Some(Self { role, blocked })
     }
 }

@@ -1,32 +1,79 @@
 //! `/auth`: registering, logging in and out, refreshing, changing one's password.
 
 use actix_web::HttpResponse;
-use actix_web::http::header;
-use actix_web::web::{Data, ServiceConfig};
+use actix_web::http::{StatusCode, header};
+use actix_web::web::Data;
 use domain::account::{
     AccountService, ChangePassword, ChangePasswordError, Email, HashError, LogIn, LogInError, Password,
     PasswordAttempt, RefreshError, RefreshToken, Register, RegisterError, SessionTokens, SignError,
 };
 use domain::text::PersonName;
 use serde::Serialize;
+use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use crate::access::{Caller, Who};
 use crate::body::Body;
 use crate::fields::{Fields, Request, text};
 use crate::limits::{Attempted, FromClient};
+use crate::openapi::{Operation, Tag};
 use crate::problem::{Code, Problem};
-use crate::resource::resource;
+use crate::resource::{Routes, resource};
 use crate::routes::users::UserBody;
 use crate::writes::Writes;
 
 /// Mounts the routes.
-pub fn configure(config: &mut ServiceConfig) {
-    config
-        .service(resource("/auth/register").post(Who::Anyone, register))
-        .service(resource("/auth/login").post(Who::Anyone, log_in))
-        .service(resource("/auth/refresh").post(Who::Anyone, refresh))
-        .service(resource("/auth/logout").post(Who::Anyone, log_out))
-        .service(resource("/auth/change-password").post(Who::Either, change_password));
+pub fn configure(routes: &mut impl Routes) {
+    routes
+        .service(
+            resource("/auth/register").post(
+                Who::Anyone,
+                register,
+                Operation::new(Tag::Accounts, "register", "Open an account")
+                    .explained("The account is a customer's. Log in to get tokens.")
+                    .answers::<UserBody>(StatusCode::CREATED, "The account.")
+                    .refuses(&[Code::EmailTaken]),
+            ),
+        )
+        .service(
+            resource("/auth/login").post(
+                Who::Anyone,
+                log_in,
+                Operation::new(Tag::Accounts, "logIn", "Log in")
+                    .explained("A wrong password, an unknown e-mail and a blocked account have one answer.")
+                    .answers::<TokensBody>(StatusCode::OK, "An access token, and a refresh token for later ones.")
+                    .refuses(&[Code::InvalidCredentials]),
+            ),
+        )
+        .service(
+            resource("/auth/refresh").post(
+                Who::Anyone,
+                refresh,
+                Operation::new(Tag::Accounts, "refresh", "Trade a refresh token for new tokens")
+                    .explained("Each refresh token works once. Using a spent one ends its session.")
+                    .answers::<TokensBody>(StatusCode::OK, "The next pair of tokens.")
+                    .refuses(&[Code::Unauthenticated]),
+            ),
+        )
+        .service(
+            resource("/auth/logout").post(
+                Who::Anyone,
+                log_out,
+                Operation::new(Tag::Accounts, "logOut", "End a session")
+                    .explained("Its access tokens end with it. An unknown refresh token is no error.")
+                    .answers_nothing(StatusCode::NO_CONTENT, "The session has ended."),
+            ),
+        )
+        .service(
+            resource("/auth/change-password").post(
+                Who::Either,
+                change_password,
+                Operation::new(Tag::Accounts, "changePassword", "Change one's password")
+                    .explained("Ends every session but the caller's. The new password must differ from the old one.")
+                    .answers_nothing(StatusCode::NO_CONTENT, "The password is changed.")
+                    .refuses(&[Code::InvalidCredentials]),
+            ),
+        );
 }
 
 async fn register(
@@ -123,14 +170,22 @@ impl Request for ChangePassword {
         }
         Some(Self { old: old?, new: new? })
     }
+
+    fn refine(mut schema: Value) -> Value {
+        schema["examples"] = json!([{ "oldPassword": "Corr3ct-horse", "newPassword": "Batt3ry-staple" }]);
+        schema
+    }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Tokens)]
 struct TokensBody {
     access_token: String,
     refresh_token: String,
+    /// Always `Bearer`.
     token_type: &'static str,
+    /// How long the access token lasts, in seconds.
     expires_in: u32,
     user: UserBody,
 }

@@ -4,28 +4,71 @@
 mod tests;
 
 use actix_web::HttpResponse;
-use actix_web::web::{Data, Json, ServiceConfig};
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, Json};
 use domain::cart::{AddCartItemError, Cart, CartLine, CartService, RemoveCartItemError, SetCartItemError};
 use domain::id::ProductId;
 use domain::money::{Currency, Money};
 use domain::quantity::Quantity;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::access::{Caller, Who};
 use crate::body::Body;
 use crate::fields::{Fields, Request, id, integer};
+use crate::openapi::{Operation, Tag, schemas};
 use crate::path::PathId;
 use crate::problem::{Code, Problem};
-use crate::resource::resource;
+use crate::resource::{Routes, resource};
 use crate::wire::{Moment, Text};
 use crate::writes::Writes;
 
 /// Mounts the routes.
-pub fn configure(config: &mut ServiceConfig) {
-    config
-        .service(resource("/cart").get(Who::Customer, get).delete(Who::Customer, clear))
-        .service(resource("/cart/items").post(Who::Customer, add_item))
-        .service(resource("/cart/items/{id}").put(Who::Customer, set_item).delete(Who::Customer, remove_item));
+pub fn configure(routes: &mut impl Routes) {
+    routes
+        .service(
+            resource("/cart")
+                .get(
+                    Who::Customer,
+                    get,
+                    Operation::new(Tag::Cart, "getCart", "Read the cart")
+                        .explained("With prices and stock as they are now. Archived products drop out.")
+                        .answers::<CartBody>(StatusCode::OK, "The cart; an empty one, if there is none yet."),
+                )
+                .delete(
+                    Who::Customer,
+                    clear,
+                    Operation::new(Tag::Cart, "clearCart", "Empty the cart")
+                        .answers_nothing(StatusCode::NO_CONTENT, "The cart is empty."),
+                ),
+        )
+        .service(
+            resource("/cart/items").post(
+                Who::Customer,
+                add_item,
+                Operation::new(Tag::Cart, "addCartItem", "Put a product into the cart")
+                    .explained("Adds to what is there. A line holds at most 1000 units, a cart 100 lines.")
+                    .answers::<CartBody>(StatusCode::OK, "The cart as it is now.")
+                    .refuses(&[Code::NotFound, Code::CartFull, Code::InsufficientStock]),
+            ),
+        )
+        .service(
+            resource("/cart/items/{productId}")
+                .put(
+                    Who::Customer,
+                    set_item,
+                    Operation::new(Tag::Cart, "setCartItem", "Set the units of a product in the cart")
+                        .answers::<CartBody>(StatusCode::OK, "The cart as it is now.")
+                        .refuses(&[Code::NotFound, Code::InsufficientStock]),
+                )
+                .delete(
+                    Who::Customer,
+                    remove_item,
+                    Operation::new(Tag::Cart, "removeCartItem", "Take a product out of the cart")
+                        .answers::<CartBody>(StatusCode::OK, "The cart as it is now.")
+                        .refuses(&[Code::NotFound]),
+                ),
+        );
 }
 
 async fn get(Caller(actor): Caller, carts: Data<CartService>) -> Result<Json<CartBody>, Problem> {
@@ -76,7 +119,7 @@ struct NewLine {
 
 impl Request for NewLine {
     fn read(fields: &mut Fields) -> Option<Self> {
-        let product_id = fields.required("productId", id);
+        let product_id = fields.required("productId", id());
         let quantity = fields.required("quantity", integer(Quantity::new));
         Some(Self { product_id: product_id?, quantity: quantity? })
     }
@@ -92,23 +135,32 @@ impl Request for Units {
 }
 
 /// A cart (contract 2, "shapes").
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Cart)]
 struct CartBody {
     items: Vec<LineBody>,
+    #[schema(value_type = schemas::Money)]
     total: Text<Money>,
+    #[schema(value_type = schemas::Currency)]
     currency: Text<Currency>,
+    #[schema(value_type = schemas::Timestamp)]
     updated_at: Moment,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = CartLine)]
 struct LineBody {
+    #[schema(value_type = schemas::Id)]
     product_id: Text<ProductId>,
     name: String,
     quantity: u32,
+    #[schema(value_type = schemas::Money)]
     unit_price: Text<Money>,
+    #[schema(value_type = schemas::Money)]
     line_total: Text<Money>,
+    /// Units in stock now.
     available: u64,
 }
 

@@ -7,12 +7,12 @@
 mod tests;
 
 use actix_web::http::header::{self, HeaderName};
-use actix_web::web::ServiceConfig;
 use actix_web::{HttpRequest, HttpResponse};
 use domain::id::OrderId;
 
 use crate::access::Who;
-use crate::resource::resource;
+use crate::openapi::{Operation, Tag};
+use crate::resource::{Routes, resource};
 
 const STYLE_PATH: &str = "/checkout/style.css";
 const STYLE: &str = include_str!("checkout_pages/style.css");
@@ -23,11 +23,25 @@ const CONTENT_SECURITY_POLICY: (HeaderName, &str) = (
 );
 
 /// Mounts the pages.
-pub fn configure(config: &mut ServiceConfig) {
-    config
-        .service(resource("/checkout/success").get(Who::Anyone, success))
-        .service(resource("/checkout/cancel").get(Who::Anyone, cancel))
-        .service(resource(STYLE_PATH).get(Who::Anyone, style));
+pub fn configure(routes: &mut impl Routes) {
+    routes
+        .service(
+            resource("/checkout/success").get(
+                Who::Anyone,
+                success,
+                Operation::new(Tag::Pages, "showCheckoutSuccess", "Where the payment page returns to after a payment")
+                    .answers_text("text/html", "A page. It proves nothing: ask for the order."),
+            ),
+        )
+        .service(
+            resource("/checkout/cancel").get(
+                Who::Anyone,
+                cancel,
+                Operation::new(Tag::Pages, "showCheckoutCancel", "Where the payment page returns to without one")
+                    .answers_text("text/html", "A page. Nothing is cancelled by it."),
+            ),
+        )
+        .service(resource(STYLE_PATH).get(Who::Anyone, style, Operation::part_of_a_page()));
 }
 
 async fn success(request: HttpRequest) -> HttpResponse {

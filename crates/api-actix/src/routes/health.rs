@@ -1,12 +1,15 @@
 //! `GET /health/live` and `GET /health/ready`.
 
-use actix_web::web::{Data, Json, ServiceConfig};
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, Json};
 use async_trait::async_trait;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::access::Who;
+use crate::openapi::{Operation, Tag};
 use crate::problem::{Code, Problem};
-use crate::resource::resource;
+use crate::resource::{Routes, resource};
 
 /// Tells whether this instance can do its work: the database answers, and its schema is at least as new as the
 /// binary needs.
@@ -21,13 +24,29 @@ pub trait Readiness: Send + Sync {
 #[error("not ready: {0}")]
 pub struct NotReady(pub String);
 
-pub(crate) fn configure(config: &mut ServiceConfig) {
-    config
-        .service(resource("/health/live").get(Who::Anyone, live))
-        .service(resource("/health/ready").get(Who::Anyone, ready));
+pub(crate) fn configure(routes: &mut impl Routes) {
+    routes
+        .service(
+            resource("/health/live").get(
+                Who::Anyone,
+                live,
+                Operation::new(Tag::Running, "checkLive", "Whether the process serves")
+                    .answers::<HealthBody>(StatusCode::OK, "It does."),
+            ),
+        )
+        .service(
+            resource("/health/ready").get(
+                Who::Anyone,
+                ready,
+                Operation::new(Tag::Running, "checkReady", "Whether the instance can do its work")
+                    .answers::<HealthBody>(StatusCode::OK, "The database answers, and its schema is new enough.")
+                    .refuses(&[Code::Unavailable]),
+            ),
+        );
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Health)]
 struct HealthBody {
     status: &'static str,
 }

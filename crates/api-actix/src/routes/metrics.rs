@@ -10,7 +10,8 @@ use actix_web::web::{Data, ServiceConfig};
 use actix_web::{App, HttpServer, Responder};
 
 use crate::access::Who;
-use crate::resource::resource;
+use crate::openapi::{Operation, Tag};
+use crate::resource::{Routes, resource};
 
 /// Prometheus' text format.
 const TEXT: (HeaderName, &str) = (header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8");
@@ -23,7 +24,20 @@ pub trait MetricsPage: Send + Sync {
 
 /// Mounts the route beside the others.
 pub fn configure(page: Arc<dyn MetricsPage>, config: &mut ServiceConfig) {
-    config.app_data(Data::from(page)).service(resource("/metrics").get(Who::Anyone, show));
+    routes(config.app_data(Data::from(page)));
+}
+
+/// The route.
+pub(crate) fn routes(routes: &mut impl Routes) {
+    routes.service(
+        resource("/metrics").get(
+            Who::Anyone,
+            show,
+            Operation::new(Tag::Running, "showMetrics", "What the shop counts")
+                .explained("In production only at an address of its own, if one is configured.")
+                .answers_text("text/plain", "Prometheus' text format."),
+        ),
+    );
 }
 
 /// Serves the route alone, at an address that only the operator's network reaches.

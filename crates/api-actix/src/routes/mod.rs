@@ -6,6 +6,7 @@ pub mod admin_users;
 pub mod auth;
 pub mod cart;
 pub mod checkout_pages;
+mod docs;
 pub mod health;
 pub mod metrics;
 pub mod orders;
@@ -25,6 +26,7 @@ use domain::payment::EventReader;
 
 use self::metrics::MetricsPage;
 use self::products::ProductCache;
+use crate::resource::Routes;
 
 /// The use cases that the routes call.
 #[derive(Clone)]
@@ -48,19 +50,15 @@ pub struct Services {
 }
 
 impl Services {
-    /// Mounts what lies outside `/api/v1`, and what brings limits of its own: each route file adds itself here.
+    /// Mounts what lies outside `/api/v1`, and what brings limits of its own.
     pub fn mount_open(&self, config: &mut ServiceConfig) {
-        config
-            .app_data(Data::new(self.orders.clone()))
-            .app_data(Data::from(Arc::clone(&self.events)))
-            .configure(stripe_webhook::configure)
-            .configure(checkout_pages::configure);
+        config.app_data(Data::new(self.orders.clone())).app_data(Data::from(Arc::clone(&self.events))).configure(open);
         if let Some(page) = &self.metrics {
             metrics::configure(Arc::clone(page), config);
         }
     }
 
-    /// Mounts what lies under `/api/v1`: each route file adds itself here.
+    /// Mounts what lies under `/api/v1`.
     pub fn mount_api(&self, config: &mut ServiceConfig) {
         config
             .app_data(Data::new(self.accounts.clone()))
@@ -69,13 +67,30 @@ impl Services {
             .app_data(Data::new(self.cart.clone()))
             .app_data(Data::new(self.orders.clone()))
             .app_data(Data::from(Arc::clone(&self.keys)))
-            .configure(auth::configure)
-            .configure(users::configure)
-            .configure(admin_users::configure)
-            .configure(products::configure)
-            .configure(cart::configure)
-            .configure(orders::configure)
-            .configure(admin_orders::configure)
-            .configure(admin_events::configure);
+            .configure(api);
     }
+}
+
+/// Routes that need no use case.
+pub(crate) fn outside(routes: &mut impl Routes) {
+    health::configure(routes);
+    docs::configure(routes);
+}
+
+/// Routes outside `/api/v1`, and those that bring limits of their own: each route file adds itself here.
+pub(crate) fn open(routes: &mut impl Routes) {
+    stripe_webhook::configure(routes);
+    checkout_pages::configure(routes);
+}
+
+/// Routes under `/api/v1`: each route file adds itself here.
+pub(crate) fn api(routes: &mut impl Routes) {
+    auth::configure(routes);
+    users::configure(routes);
+    admin_users::configure(routes);
+    products::configure(routes);
+    cart::configure(routes);
+    orders::configure(routes);
+    admin_orders::configure(routes);
+    admin_events::configure(routes);
 }

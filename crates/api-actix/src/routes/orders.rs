@@ -1,13 +1,14 @@
 //! `/orders`: customers place, read, pay and cancel their orders (contract 2 and 3).
 
 pub(crate) mod body;
+mod described;
 mod problems;
 #[cfg(test)]
 mod tests;
 
 use actix_web::HttpResponse;
 use actix_web::http::header;
-use actix_web::web::{Data, Json, ServiceConfig};
+use actix_web::web::{Data, Json};
 use domain::account::{Actor, Role};
 use domain::clock::Timestamp;
 use domain::id::{AttemptId, OrderId, UserId};
@@ -24,18 +25,28 @@ use crate::once::{Claimed, Guarded};
 use crate::path::PathId;
 use crate::problem::{Code, Problem};
 use crate::query::Query;
-use crate::resource::resource;
+use crate::resource::{Routes, resource};
 use crate::routes::orders::body::{OrderBody, PaymentStartBody};
 use crate::wire::ListBody;
 use crate::writes::Writes;
 
 /// Mounts the routes.
-pub fn configure(config: &mut ServiceConfig) {
-    config
-        .service(resource("/orders").get(Who::Customer, list).post_once(Who::Customer, Guarded::Checkout, place))
-        .service(resource("/orders/{id}").get(Who::Either, find))
-        .service(resource("/orders/{id}/payment").post_once(Who::Customer, Guarded::Checkout, start_payment))
-        .service(resource("/orders/{id}/cancel").post_once(Who::Either, Guarded::No, cancel));
+pub fn configure(routes: &mut impl Routes) {
+    routes
+        .service(resource("/orders").get(Who::Customer, list, described::list()).post_once(
+            Who::Customer,
+            Guarded::Checkout,
+            place,
+            described::place(),
+        ))
+        .service(resource("/orders/{id}").get(Who::Either, find, described::find()))
+        .service(resource("/orders/{id}/payment").post_once(
+            Who::Customer,
+            Guarded::Checkout,
+            start_payment,
+            described::start_payment(),
+        ))
+        .service(resource("/orders/{id}/cancel").post_once(Who::Either, Guarded::No, cancel, described::cancel()));
 }
 
 async fn place(
@@ -145,7 +156,7 @@ impl Request for PlaceOrderRequest {
     fn read(fields: &mut Fields) -> Option<Self> {
         let currency = fields.currency();
         let shipping_address = fields.required("shippingAddress", text(ShippingAddress::new));
-        let pay_now = fields.optional("payNow", boolean).unwrap_or(true);
+        let pay_now = fields.optional("payNow", boolean()).unwrap_or(true);
         let expected_total = fields.optional("expectedTotal", price(currency));
         let expected_total_minor = expected_total.map(|total| total.money().amount_minor());
         Some(Self { shipping_address: shipping_address?, pay_now, expected_total_minor })

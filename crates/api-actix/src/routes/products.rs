@@ -2,6 +2,7 @@
 
 mod bodies;
 mod cache;
+mod described;
 mod problems;
 mod requests;
 mod tags;
@@ -11,7 +12,7 @@ mod tests;
 use std::sync::Arc;
 
 use actix_web::http::header::{self, HeaderValue};
-use actix_web::web::{Data, Json, ServiceConfig};
+use actix_web::web::{Data, Json};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use domain::account::Role;
 use domain::catalog::{CatalogService, NewProduct, Product, ProductChanges};
@@ -28,22 +29,26 @@ use crate::body::Body;
 use crate::path::PathId;
 use crate::problem::Problem;
 use crate::query::Query;
-use crate::resource::resource;
+use crate::resource::{Routes, resource};
 use crate::wire::ListBody;
 use crate::writes::Writes;
 
 /// Mounts the routes.
-pub fn configure(config: &mut ServiceConfig) {
-    config
-        .service(resource("/products").get(Who::AnyoneRecognised, list).post(Who::Admin, create))
+pub fn configure(routes: &mut impl Routes) {
+    routes
+        .service(resource("/products").get(Who::AnyoneRecognised, list, described::list()).post(
+            Who::Admin,
+            create,
+            described::create(),
+        ))
         .service(
             resource("/products/{id}")
-                .get(Who::AnyoneRecognised, find)
-                .patch(Who::Admin, edit)
-                .delete(Who::Admin, archive),
+                .get(Who::AnyoneRecognised, find, described::find())
+                .patch(Who::Admin, edit, described::edit())
+                .delete(Who::Admin, archive, described::archive()),
         )
-        .service(resource("/products/{id}/stock-adjustments").post(Who::Admin, adjust_stock))
-        .service(resource("/products/{id}/stock-movements").get(Who::Admin, movements));
+        .service(resource("/products/{id}/stock-adjustments").post(Who::Admin, adjust_stock, described::adjust_stock()))
+        .service(resource("/products/{id}/stock-movements").get(Who::Admin, movements, described::movements()));
 }
 
 async fn list(

@@ -8,22 +8,38 @@
 mod tests;
 
 use actix_web::HttpRequest;
-use actix_web::web::{Data, Json, ServiceConfig};
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, Json};
 use domain::order::OrderService;
 use domain::payment::{EventReader, WebhookRejected};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::access::Who;
 use crate::body::{RawBody, WEBHOOK_BODY_LIMIT_BYTES};
+use crate::openapi::{Operation, Tag};
 use crate::problem::{Code, Problem};
-use crate::resource::resource;
+use crate::resource::{Routes, resource};
 use crate::writes::Writes;
 
 const SIGNATURE: &str = "stripe-signature";
 
 /// Mounts the route.
-pub fn configure(config: &mut ServiceConfig) {
-    config.service(resource("/api/v1/webhooks/stripe").body_limit(WEBHOOK_BODY_LIMIT_BYTES).post(Who::Anyone, receive));
+pub fn configure(routes: &mut impl Routes) {
+    routes.service(
+        resource("/api/v1/webhooks/stripe").body_limit(WEBHOOK_BODY_LIMIT_BYTES).post(
+            Who::Anyone,
+            receive,
+            Operation::new(Tag::Events, "receiveEvent", "Take in an event of Stripe's")
+                .explained(
+                    "Each event is applied once, however often and in whatever order events come. Unknown types, and \
+                     orders of another shop, are recorded and answered 200. Up to 512 KiB.",
+                )
+                .heeds("Stripe-Signature")
+                .answers::<ReceivedBody>(StatusCode::OK, "The event is kept.")
+                .refuses(&[Code::WebhookSignatureInvalid]),
+        ),
+    );
 }
 
 async fn receive(
@@ -42,7 +58,8 @@ async fn receive(
 }
 
 /// What the provider wants to see.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = EventReceived)]
 struct ReceivedBody {
     received: bool,
 }

@@ -1,19 +1,29 @@
 //! `/users/me`, and how a user looks.
 
-use actix_web::web::{Data, Json, ServiceConfig};
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, Json};
 use domain::account::{AccountService, User};
 use domain::id::UserId;
 use domain::text::PersonName;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::access::{Caller, Who};
+use crate::openapi::{Operation, Tag, schemas};
 use crate::problem::{Code, Problem};
-use crate::resource::resource;
+use crate::resource::{Routes, resource};
 use crate::wire::{Moment, Text};
 
 /// Mounts the routes.
-pub fn configure(config: &mut ServiceConfig) {
-    config.service(resource("/users/me").get(Who::Either, me));
+pub fn configure(routes: &mut impl Routes) {
+    routes.service(
+        resource("/users/me").get(
+            Who::Either,
+            me,
+            Operation::new(Tag::Accounts, "getMe", "Who the token belongs to")
+                .answers::<UserBody>(StatusCode::OK, "The user."),
+        ),
+    );
 }
 
 async fn me(Caller(actor): Caller, accounts: Data<AccountService>) -> Result<Json<UserBody>, Problem> {
@@ -23,14 +33,19 @@ async fn me(Caller(actor): Caller, accounts: Data<AccountService>) -> Result<Jso
 }
 
 /// A user (contract 2, "shapes").
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = User)]
 pub struct UserBody {
+    #[schema(value_type = schemas::Id)]
     id: Text<UserId>,
     email: String,
     name: Option<String>,
+    #[schema(value_type = schemas::UserRole)]
     role: &'static str,
+    /// Whether they are kept from logging in.
     blocked: bool,
+    #[schema(value_type = schemas::Timestamp)]
     created_at: Moment,
 }
 

@@ -15,9 +15,12 @@ pub struct SearchText(String);
 pub type InvalidSearch = InvalidText;
 
 impl SearchText {
+    /// The greatest number of characters.
+    pub const MAX_LENGTH: usize = 200;
+
     /// Trims, checks and folds a text.
     pub fn new(text: &str) -> Result<Self, InvalidSearch> {
-        checked(text, 1, 200, Lines::Single).map(|text| Self(folded(&text)))
+        checked(text, 1, Self::MAX_LENGTH, Lines::Single).map(|text| Self(folded(&text)))
     }
 
     /// The folded text.

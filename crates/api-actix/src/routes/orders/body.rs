@@ -6,70 +6,106 @@ use domain::money::{Money, MoneyError};
 use domain::order::{Flag, HistoryEntry, Order, OrderLine, OrderStatus};
 use domain::payment::{OpenSession, Receipt, ReceiptKind};
 use serde::Serialize;
+use utoipa::ToSchema;
 
+use crate::openapi::schemas;
 use crate::problem::Problem;
 use crate::wire::{Moment, Text};
 
 /// An order.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Order)]
 pub(crate) struct OrderBody {
+    #[schema(value_type = schemas::Id)]
     id: Text<OrderId>,
+    #[schema(value_type = schemas::Id)]
     user_id: Text<UserId>,
+    #[schema(value_type = schemas::OrderStatusWord)]
     status: &'static str,
     items: Vec<LineBody>,
+    #[schema(value_type = schemas::Money)]
     total: Text<Money>,
+    #[schema(value_type = schemas::Currency)]
     currency: String,
     shipping_address: String,
     payment: PaymentBody,
     extra_receipts: Vec<ExtraReceiptBody>,
     tracking_number: Option<String>,
+    #[schema(value_type = Vec<schemas::OrderFlag>)]
     flags: Vec<&'static str>,
+    #[schema(value_type = schemas::Timestamp)]
     created_at: Moment,
+    #[schema(value_type = schemas::Timestamp)]
     expires_at: Moment,
+    #[schema(value_type = Option<schemas::Timestamp>)]
     paid_at: Option<Moment>,
+    #[schema(value_type = Option<schemas::Timestamp>)]
     cancelled_at: Option<Moment>,
+    #[schema(value_type = Option<schemas::OrderCanceller>)]
     cancelled_by: Option<&'static str>,
     cancel_reason: Option<String>,
     history: Vec<HistoryBody>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = OrderLine)]
 struct LineBody {
+    #[schema(value_type = schemas::Id)]
     product_id: Text<ProductId>,
     name: String,
     quantity: u32,
+    #[schema(value_type = schemas::Money)]
     unit_price: Text<Money>,
+    #[schema(value_type = schemas::Money)]
     line_total: Text<Money>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = OrderPayment)]
 struct PaymentBody {
+    #[schema(value_type = schemas::PaymentStatusWord)]
     status: &'static str,
+    /// Where it can be paid; null once it can't be.
     checkout_url: Option<String>,
+    #[schema(value_type = schemas::Money)]
     amount: Text<Money>,
+    #[schema(value_type = schemas::Money)]
     refunded_amount: Text<Money>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = ExtraReceipt)]
 struct ExtraReceiptBody {
+    #[schema(value_type = schemas::Money)]
     amount: Text<Money>,
+    #[schema(value_type = schemas::Currency)]
     currency: String,
+    #[schema(value_type = schemas::ExtraReceiptReason)]
     reason: &'static str,
+    #[schema(value_type = schemas::RefundStatusWord)]
     refund_status: &'static str,
+    #[schema(value_type = schemas::Timestamp)]
     at: Moment,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = OrderHistoryEntry)]
 struct HistoryBody {
+    /// Null on the first entry.
+    #[schema(value_type = Option<schemas::OrderStatusWord>)]
     from: Option<&'static str>,
+    #[schema(value_type = schemas::OrderStatusWord)]
     to: &'static str,
+    #[schema(value_type = schemas::Timestamp)]
     at: Moment,
+    #[schema(value_type = schemas::OrderParty)]
     by: &'static str,
+    #[schema(value_type = Option<schemas::Id>)]
     actor_id: Option<Text<UserId>>,
     reason: Option<String>,
 }
@@ -154,10 +190,12 @@ impl HistoryBody {
 }
 
 /// Where an order can be paid (contract 2, `POST /orders/{id}/payment`).
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = PaymentStart)]
 pub(crate) struct PaymentStartBody {
     checkout_url: String,
+    #[schema(value_type = schemas::Timestamp)]
     expires_at: Moment,
 }
 

@@ -4,21 +4,31 @@ use domain::catalog::{Product, StockMovement};
 use domain::id::{MovementId, OrderId, ProductId, UserId};
 use domain::money::{Currency, Money};
 use serde::Serialize;
+use utoipa::ToSchema;
 
+use crate::openapi::schemas;
 use crate::wire::{Moment, Text};
 
 /// A product.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Product)]
 pub(super) struct ProductBody {
+    #[schema(value_type = schemas::Id)]
     id: Text<ProductId>,
     name: String,
     description: Option<String>,
+    #[schema(value_type = schemas::Money)]
     price: Text<Money>,
+    #[schema(value_type = schemas::Currency)]
     currency: Text<Currency>,
+    /// Units on hand for sale.
     stock: u64,
+    #[schema(value_type = Option<schemas::Timestamp>)]
     archived_at: Option<Moment>,
+    #[schema(value_type = schemas::Timestamp)]
     created_at: Moment,
+    #[schema(value_type = schemas::Timestamp)]
     updated_at: Moment,
 }
 
@@ -40,16 +50,23 @@ impl From<&Product> for ProductBody {
 }
 
 /// An entry of the stock ledger.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = StockMovement)]
 pub(super) struct MovementBody {
+    #[schema(value_type = schemas::Id)]
     id: Text<MovementId>,
+    #[schema(value_type = schemas::Id)]
     product_id: Text<ProductId>,
+    /// Units that came in, or went out if negative.
     delta: i64,
     stock_after: u64,
     reason: String,
+    #[schema(value_type = Option<schemas::Id>)]
     order_id: Option<Text<OrderId>>,
+    #[schema(value_type = Option<schemas::Id>)]
     actor_id: Option<Text<UserId>>,
+    #[schema(value_type = schemas::Timestamp)]
     created_at: Moment,
 }
 

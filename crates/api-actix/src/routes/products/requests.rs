@@ -11,7 +11,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::cursor::moment;
-use crate::fields::{Fields, Request, amount_minor, boolean, cursor, integer, limit, one_of, price, text};
+use crate::fields::{Fields, Request, amount, boolean, cursor, integer, limit, one_of, price, text};
 
 impl Request for NewProduct {
     fn read(fields: &mut Fields) -> Option<Self> {
@@ -79,9 +79,9 @@ impl Request for ProductQuery {
         let most = fields.optional("maxPrice", price(currency));
         let filter = ProductFilter {
             search: fields.optional("q", text(SearchText::new)),
-            min_price_minor: fields.optional("minPrice", amount_minor),
+            min_price_minor: fields.optional("minPrice", amount()),
             max_price_minor: most.map(|price| price.money().amount_minor()),
-            in_stock: fields.optional("inStock", boolean).unwrap_or(false),
+            in_stock: fields.optional("inStock", boolean()).unwrap_or(false),
         };
         let sort = fields.optional("sort", one_of(&SORTS)).unwrap_or(Sort::Newest);
         Some(Self { filter, order: sort.read_order(fields), limit: limit(fields) })
