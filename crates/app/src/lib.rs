@@ -7,6 +7,8 @@ pub mod database;
 pub mod dev_postgres;
 pub mod environment;
 pub mod logging;
+#[cfg(test)]
+mod memory;
 pub mod metrics;
 pub mod password_prompt;
 mod progress;

@@ -118,23 +118,8 @@ where
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use std::io::Write;
-    use std::sync::{Arc, Mutex};
-
     use super::*;
-
-    #[derive(Clone, Default)]
-    struct Memory(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Memory {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
+    use crate::memory::Memory;
 
     /// What is logged of an order inside of a request.
     fn logged(stage: Stage, filter: &str) -> String {
@@ -147,8 +132,7 @@ mod tests {
             tracing::info!(order = 7, "placed");
             tracing::debug!("a detail");
         });
-        let bytes = memory.0.lock().unwrap().clone();
-        String::from_utf8(bytes).unwrap()
+        memory.text()
     }
 
     #[test]

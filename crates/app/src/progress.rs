@@ -95,24 +95,8 @@ fn style(total: u64) -> ProgressStyle {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use std::sync::Arc;
-
     use super::*;
-
-    #[derive(Clone, Default)]
-    struct Memory(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Memory {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
+    use crate::memory::Memory;
 
     #[test]
     fn without_a_terminal_there_are_few_plain_lines_and_the_last_says_the_end() {
@@ -120,7 +104,6 @@ mod tests {
         let progress = Progress::in_lines("products checked", 1000, Box::new(memory.clone()));
         (1..=1000).for_each(|done| progress.at(done, 1000));
         drop(progress);
-        let said = String::from_utf8(memory.0.lock().unwrap().clone()).unwrap();
-        assert_eq!(said, "1 of 1000 products checked\n1000 of 1000 products checked\n");
+        assert_eq!(memory.text(), "1 of 1000 products checked\n1000 of 1000 products checked\n");
     }
 }
