@@ -11,6 +11,7 @@ mod cached;
 mod cart;
 mod catalog;
 mod connection;
+mod customers;
 mod error;
 mod idempotency;
 pub mod migrations;

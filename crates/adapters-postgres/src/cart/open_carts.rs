@@ -17,8 +17,9 @@ use uuid::Uuid;
 
 use super::stored::{ProductRow, StoredLine, cart};
 use crate::cached::{cached, column};
+use crate::customers::lock_customers;
 use crate::error::damaged;
-use crate::schema::{cart_items, products, users};
+use crate::schema::{cart_items, products};
 
 /// A line, and whether its quantity must be written.
 #[derive(Debug, Clone, Copy)]
@@ -55,7 +56,7 @@ impl OpenCarts {
         let mut open = Self { carts: HashMap::new(), products: HashMap::new() };
         // Waited for before anything else is sent, so that the carts are read under the locks.
         for customer in lock_customers(connection, customers).await? {
-            open.carts.insert(customer, OpenCart::default());
+            open.carts.insert(customer.id, OpenCart::default());
         }
         let (lines, products) = try_join!(lines_of(connection, customers), products(connection, wanted))?;
         for StoredLine { user_id, quantity, added_at, product } in lines {
@@ -133,17 +134,6 @@ impl OpenCarts {
     }
 }
 
-/// Makes these customers' other changes wait. The first lock of every transaction that takes it.
-async fn lock_customers(mut connection: &AsyncPgConnection, customers: &BTreeSet<Uuid>) -> QueryResult<Vec<Uuid>> {
-    users::table
-        .filter(users::id.eq_any(customers))
-        .order(users::id)
-        .select(users::id)
-        .for_no_key_update()
-        .load(&mut connection)
-        .await
-}
-
 async fn lines_of(mut connection: &AsyncPgConnection, customers: &BTreeSet<Uuid>) -> QueryResult<Vec<StoredLine>> {
     cart_items::table
         .inner_join(products::table)
@@ -215,7 +205,7 @@ async fn touch(mut connection: &AsyncPgConnection, changed: &[(Uuid, &OpenCart, 
 pub(super) async fn clear(connection: &AsyncPgConnection, customer: UserId, at: Timestamp) -> QueryResult<()> {
     let mut c1 = connection;
     let user = customer.uuid();
-    if lock_customers(connection, &BTreeSet::from([user])).await?.is_empty() {
+    if lock_customers(connection, &[user]).await?.is_empty() {
         return Err(diesel::NotFound);
     }
     cached(diesel::delete(cart_items::table.filter(cart_items::user_id.eq(user)))).execute(&mut c1).await?;

@@ -8,18 +8,19 @@ use domain::account::Role;
 use domain::clock::Ids;
 use domain::fraud::CustomerStanding;
 use domain::order::{
-    CancelOrder, CancelOrderError, ExpireOrder, Expiry, FulfilOrder, FulfilOrderError, Order, RefundOrderMoney,
-    RefundOrderMoneyError, StartPayment, StartPaymentError,
+    CancelOrder, CancelOrderError, ExpireOrder, Expiry, FulfilOrder, FulfilOrderError, Order, OrderChange,
+    RefundOrderMoney, RefundOrderMoneyError, StartPayment, StartPaymentError,
 };
 use domain::store::StoreError;
 
-use super::customer::{Looks, email_of, lock_customers, standings};
+use super::customer::{Looks, email_of, standings};
 use super::load::{lock_order, lock_orders};
 use super::save::{Saved, save};
 use super::stock::{Moves, lock_products_of};
 use super::{PgOrders, claim};
 use crate::batch::BatchedWork;
 use crate::cached::column;
+use crate::customers::lock_customers;
 use crate::error::damaged;
 use crate::idempotency::mark_effect;
 use crate::transaction::Rollback;
@@ -82,6 +83,13 @@ impl PgOrders {
     }
 }
 
+/// What came of an order's age.
+pub(super) struct Expired {
+    pub expiry: Expiry,
+    /// The order, if its stock went back.
+    pub restocked: Option<Order>,
+}
+
 /// Cancels orders for age. Which order a sweep comes to is up to the leases, so one may come twice.
 pub(super) struct Expiring {
     pub ids: Arc<dyn Ids>,
@@ -89,7 +97,7 @@ pub(super) struct Expiring {
 
 impl BatchedWork for Expiring {
     type Command = ExpireOrder;
-    type Done = Expiry;
+    type Done = Expired;
     type Refusal = StoreError;
 
     const NAME: &'static str = "expire_order";
@@ -101,32 +109,34 @@ impl BatchedWork for Expiring {
         connection: &AsyncPgConnection,
         commands: &[ExpireOrder],
         _again: bool,
-    ) -> QueryResult<Vec<Result<Expiry, StoreError>>> {
+    ) -> QueryResult<Vec<Result<Expired, StoreError>>> {
         let ids = column(commands, |command| command.order_id);
         let stock = lock_products_of(connection, &ids).await?;
         let locked = lock_orders(connection, &column(&ids, |id| id.uuid())).await?;
         let mut now = locked.clone();
-        let mut expiries = Vec::with_capacity(commands.len());
-        let mut changes = Vec::with_capacity(commands.len());
-        for command in commands {
-            let Some(order) = now.remove(&command.order_id) else {
-                // Not there, or decided already for another command of this batch.
-                expiries.push(Ok(Expiry::NotDue));
-                continue;
-            };
-            let (expiry, change) = command.decide(order).map_err(damaged)?;
-            expiries.push(Ok(expiry));
-            changes.push(change);
-        }
-        let saved: Vec<_> = changes.iter().map(|change| Saved::change(&locked[&change.order.id], change)).collect();
+        // Nothing where an order is not there, or was decided on already for another command of this batch.
+        let decide =
+            |command: &ExpireOrder| now.remove(&command.order_id).map(|order| command.decide(order)).transpose();
+        let decided = commands.iter().map(decide).collect::<Result<Vec<_>, _>>().map_err(damaged)?;
+        let changes = || decided.iter().flatten().map(|(_, change)| change);
+        let saved: Vec<_> = changes().map(|change| Saved::change(&locked[&change.order.id], change)).collect();
         save(connection, &saved, self.ids.as_ref()).await?;
         let mut moves = Moves::on(stock, self.ids.as_ref());
-        changes.iter().filter(|change| change.restock).try_for_each(|change| moves.give_back(&change.order))?;
+        changes().filter(|change| change.restock).try_for_each(|change| moves.give_back(&change.order))?;
         moves.write(connection).await?;
-        let waiting = commands.iter().zip(&expiries).filter(|(_, expiry)| matches!(expiry, Ok(Expiry::Waits)));
-        claim::shorten_leases(connection, &waiting.map(|(command, _)| command.order_id.uuid()).collect::<Vec<_>>())
-            .await?;
-        Ok(expiries)
+        let waiting = decided.iter().flatten().filter(|(expiry, _)| *expiry == Expiry::Waits);
+        let waiting: Vec<_> = waiting.map(|(_, change)| change.order.id.uuid()).collect();
+        claim::shorten_leases(connection, &waiting).await?;
+        Ok(decided.into_iter().map(|decided| Ok(Expired::of(decided))).collect())
+    }
+}
+
+impl Expired {
+    fn of(decided: Option<(Expiry, OrderChange)>) -> Self {
+        decided.map_or(Self { expiry: Expiry::NotDue, restocked: None }, |(expiry, change)| Self {
+            expiry,
+            restocked: change.restock.then_some(change.order),
+        })
     }
 }
 

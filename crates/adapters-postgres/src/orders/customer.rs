@@ -1,4 +1,4 @@
-//! The customers' locks, and what the fraud rules look at under them.
+//! What the fraud rules look at, under the customers' locks.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -15,28 +15,6 @@ use uuid::Uuid;
 
 use crate::cached::cached;
 use crate::schema::users;
-
-/// A customer under lock.
-#[derive(Debug, Queryable)]
-pub(super) struct LockedCustomer {
-    pub id: Uuid,
-    pub email: String,
-    pub created_at: Timestamp,
-}
-
-/// Locks customers, by id, so that what is counted of them stays true until the transaction ends.
-pub(super) async fn lock_customers(
-    mut connection: &AsyncPgConnection,
-    ids: &[Uuid],
-) -> QueryResult<Vec<LockedCustomer>> {
-    users::table
-        .filter(users::id.eq_any(ids))
-        .order(users::id)
-        .select((users::id, users::email, users::created_at))
-        .for_no_key_update()
-        .load(&mut connection)
-        .await
-}
 
 /// A customer's e-mail, without a lock.
 pub(super) async fn email_of(mut connection: &AsyncPgConnection, id: UserId) -> QueryResult<Option<String>> {

@@ -112,11 +112,9 @@ impl OrderRepository for PgOrders {
 
     #[tracing::instrument(name = "OrderRepository.expire", level = "debug", skip_all)]
     async fn expire(&self, command: &ExpireOrder) -> Result<Expiry, StoreError> {
-        let expiry = self.expiring.run(command.clone()).await?;
-        if expiry == Expiry::Cancelled {
-            self.tell_of_stock_of(command.order_id).await;
-        }
-        Ok(expiry)
+        let expired = self.expiring.run(command.clone()).await?;
+        self.tell_of_stock(expired.restocked.as_ref());
+        Ok(expired.expiry)
     }
 
     #[tracing::instrument(name = "OrderRepository.hear", level = "debug", skip_all)]

@@ -16,12 +16,13 @@ use domain::quantity::Quantity;
 use tokio::try_join;
 use uuid::Uuid;
 
-use super::customer::{Looks, lock_customers, recent_units, standings};
+use super::customer::{Looks, recent_units, standings};
 use super::load::load;
 use super::stock::{LockedStock, Moves};
 use super::write_orders::write_orders;
 use crate::batch::BatchedWork;
 use crate::cached::column;
+use crate::customers::lock_customers;
 use crate::error::damaged;
 use crate::idempotency::{Effect, lock_claims};
 use crate::schema::{cart_items, products};
