@@ -1,6 +1,7 @@
 //! The provider's events (contract 3.5, 3.9 and 3.10): who is believed, what is recorded, and that the end is the same
 //! however often and in whatever order they come.
 
+use futures_util::future::join_all;
 use ironcart_tests::actors::Customer;
 use ironcart_tests::events::{about, event, paid_session, refund};
 use ironcart_tests::shop::{TestShop, WEBHOOK_SECRET};
@@ -245,6 +246,26 @@ async fn a_dispute_that_overtakes_its_payment_waits_for_it() {
     assert_eq!(refused["flags"], json!(["DISPUTED", "FRAUD_WARNING"]));
     let _ = admin.clears_flags(&order).await.expect(200);
     assert_eq!(admin.ships(&order).await.order().status, "SHIPPED");
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dispute_that_comes_again_after_an_admin_has_looked_raises_no_flag() {
+    let (shop, ada, order) = shop_with_order().await;
+    let admin = shop.admin().await;
+    let _ = ada.pays(&order).await;
+    let _ = shop.reaches(&order, "PAID COMPLETED").await;
+    let intent = shop.database.texts("SELECT intent AS t FROM receipts").await.pop().unwrap();
+    let dispute = event("charge.dispute.created", &about("dispute", &intent));
+    for reply in join_all((0..10).map(|_| shop.hears(&dispute))).await {
+        let _ = reply.expect(200);
+    }
+    assert_eq!(admin.sees(&order).await.flags, ["DISPUTED"]);
+    let _ = admin.clears_flags(&order).await.expect(200);
+    for reply in join_all((0..10).map(|_| shop.hears(&dispute))).await {
+        let _ = reply.expect(200);
+    }
+    assert_eq!(admin.sees(&order).await.flags, Vec::<String>::new());
     shop.close().await;
 }
 
