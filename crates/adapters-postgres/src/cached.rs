@@ -4,14 +4,18 @@
 //! once per connection, then sent by name. The cache never shrinks, so wrap only statements whose SQL has few
 //! shapes: a list goes in as one array bind (`= ANY($1)`, `unnest($1, $2)`), never as a varying number of binds.
 //!
-//! Statements that do not need each other's results can share a round trip (pipelining) through shared
-//! references. They run in the order in which they are first polled, so what takes a lock comes first:
+//! Statements that do not need each other's results share a round trip (pipelining) through shared references. The
+//! server runs them one after the other in the order in which they are sent, each with a snapshot of its own, so what
+//! takes a lock comes first:
 //!
 //! ```ignore
-//! let shared: &AsyncPgConnection = &*connection;
-//! let (mut a, mut b) = (shared, shared);
-//! let (product, lines) = try_join!(lock_product.get_result(&mut a), count_lines.get_result(&mut b))?;
+//! let (mut a, mut b) = (connection, connection);
+//! let (product, lines) = try_join!(biased; lock_product.get_result(&mut a), count_lines.get_result(&mut b))?;
 //! ```
+//!
+//! `biased` polls them in the order in which they stand, and the driver sends nothing past a statement that it still
+//! prepares, so they are sent in that order, too (held by a test). Plain SQL (`batch_execute`) is not prepared, and
+//! would overtake: it comes first or is waited for.
 
 use diesel::QueryResult;
 use diesel::pg::Pg;

@@ -2,15 +2,14 @@
 
 use std::time::Duration;
 
+use diesel::QueryResult;
+use diesel::connection::TransactionDepthChange;
 use diesel::result::Error;
-use diesel::sql_types::{Nullable, Text};
-use diesel::{QueryResult, sql_query};
-use diesel_async::{AnsiTransactionManager, AsyncPgConnection, RunQueryDsl, TransactionManager as _};
+use diesel_async::{AnsiTransactionManager, AsyncPgConnection, SimpleAsyncConnection as _, TransactionManager as _};
 use domain::store::StoreError;
 use tokio::try_join;
 
 use crate::batch::{BatchedWork, Outcome, Transactions};
-use crate::cached::cached;
 use crate::error::{is_retryable, store_error};
 use crate::pool::PgPool;
 
@@ -112,9 +111,12 @@ where
     }
 }
 
-/// The longest wait of a batch for a row lock, in milliseconds: so long one locked row may keep the others waiting.
-/// After that each command is run by itself, and waits by itself.
-const BATCH_LOCK_TIMEOUT_MS: u32 = 1_000;
+/// Begins the transaction of a command alone, which waits for locks as long as any transaction.
+const BEGIN_FOR_ONE: &str = "BEGIN; SET LOCAL plan_cache_mode = force_generic_plan";
+
+/// Begins the transaction of several commands. They wait for a row lock for one second: so long one locked row may keep
+/// the others waiting. After that each command is run by itself, and waits by itself.
+const BEGIN_FOR_SEVERAL: &str = "BEGIN; SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL lock_timeout = '1s'";
 
 /// Why a batch as a whole came to nothing, as far as is known.
 #[derive(Debug, thiserror::Error)]
@@ -156,9 +158,9 @@ async fn attempt_batch<W: BatchedWork>(
     commands: &[W::Command],
     again: bool,
 ) -> Result<Vec<Outcome<W>>, Failure> {
-    AnsiTransactionManager::begin_transaction(connection).await.map_err(Failure::RolledBack)?;
+    open(connection).map_err(Failure::RolledBack)?;
     let shared: &AsyncPgConnection = connection;
-    let ran = try_join!(set_up(shared, commands.len()), work.run(shared, commands, again));
+    let ran = try_join!(biased; begin(shared, commands.len()), work.run(shared, commands, again));
     match ran.map(|((), outcomes)| outcomes) {
         Ok(outcomes) => {
             AnsiTransactionManager::commit_transaction(connection).await.map_err(Failure::InDoubt)?;
@@ -174,19 +176,20 @@ async fn attempt_batch<W: BatchedWork>(
     }
 }
 
-/// Sets up a batch's transaction, in the round trip of its first lock; should that overtake it, only its own wait is as
-/// long as ever.
+/// Counts a transaction as open before its `BEGIN` is sent, which shares the round trip of the first lock. From here on
+/// the pool closes the connection if it comes back before the commit or the rollback.
+fn open(connection: &mut AsyncPgConnection) -> QueryResult<()> {
+    let status = AnsiTransactionManager::transaction_manager_status_mut(connection).transaction_state()?;
+    status.change_transaction_depth(TransactionDepthChange::IncreaseDepth)
+}
+
+/// Begins a batch's transaction.
 ///
 /// Who waits alone may wait long; who makes others wait may not. And what a batch sends is planned once: its statements
 /// find rows by key, and only how many differs, which the planner would weigh anew each time.
-async fn set_up(mut connection: &AsyncPgConnection, commands: usize) -> QueryResult<()> {
-    let lock_timeout = (commands > 1).then(|| BATCH_LOCK_TIMEOUT_MS.to_string());
-    let settings = sql_query(
-        "SELECT set_config('plan_cache_mode', 'force_generic_plan', true), \
-         set_config('lock_timeout', coalesce($1, current_setting('lock_timeout')), true)",
-    );
-    cached(settings.bind::<Nullable<Text>, _>(lock_timeout)).execute(&mut connection).await?;
-    Ok(())
+async fn begin(mut connection: &AsyncPgConnection, commands: usize) -> QueryResult<()> {
+    let sql = if commands > 1 { BEGIN_FOR_SEVERAL } else { BEGIN_FOR_ONE };
+    connection.batch_execute(sql).await
 }
 
 /// A random pause, so that the two sides of a deadlock do not meet again.

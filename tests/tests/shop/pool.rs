@@ -11,6 +11,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use domain::store::StoreError;
 use ironcart_tests::database::Database;
 use tokio::sync::Barrier;
+use tokio::try_join;
 
 #[derive(QueryableByName)]
 struct Pid {
@@ -30,6 +31,38 @@ async fn one_connection() -> Database {
 /// Runs one statement in a transaction.
 async fn run(pool: &PgPool, sql: &str) -> Result<usize, StoreError> {
     pool.transaction(async |connection| Ok(sql_query(sql).execute(connection).await?)).await
+}
+
+#[derive(QueryableByName)]
+struct Turn {
+    #[diesel(sql_type = BigInt)]
+    turn: i64,
+}
+
+diesel::define_sql_function! { fn nextval(sequence: diesel::sql_types::Text) -> BigInt; }
+
+/// Locks are sent ahead of what is read under them; that holds only if nothing overtakes (see DECISIONS, 11).
+#[tokio::test]
+async fn a_prepared_statement_does_not_overtake_one_that_is_still_prepared() {
+    let database = one_connection().await;
+    database.run_sql("CREATE SEQUENCE turns").await.unwrap();
+    let connection = database.pool.get().await.unwrap();
+    let (mut a, mut b, mut c) = (&*connection, &*connection, &*connection);
+    // Kept by the driver: from now on it is sent at once.
+    let prepared = || diesel::select(nextval("turns"));
+    prepared().get_result::<i64>(&mut a).await.unwrap();
+    for number in 0..50 {
+        // Prepared anew each time.
+        let unknown = |name: &str| sql_query(format!("SELECT nextval('turns') AS turn, {number} AS {name}"));
+        let (first, second, third) = try_join!(
+            biased;
+            unknown("first").get_result::<Turn>(&mut a),
+            prepared().get_result::<i64>(&mut b),
+            unknown("third").get_result::<Turn>(&mut c)
+        )
+        .unwrap();
+        assert_eq!([second, third.turn], [first.turn + 1, first.turn + 2]);
+    }
 }
 
 #[tokio::test]

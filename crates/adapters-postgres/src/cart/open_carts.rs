@@ -53,12 +53,14 @@ impl OpenCarts {
         customers: &BTreeSet<Uuid>,
         wanted: &BTreeSet<Uuid>,
     ) -> QueryResult<Self> {
-        let mut open = Self { carts: HashMap::new(), products: HashMap::new() };
-        // Waited for before anything else is sent, so that the carts are read under the locks.
-        for customer in lock_customers(connection, customers).await? {
-            open.carts.insert(customer.id, OpenCart::default());
-        }
-        let (lines, products) = try_join!(lines_of(connection, customers), products(connection, wanted))?;
+        let (customers, lines, products) = try_join!(
+            biased;
+            lock_customers(connection, customers),
+            lines_of(connection, customers),
+            products(connection, wanted)
+        )?;
+        let carts = customers.into_iter().map(|customer| (customer.id, OpenCart::default())).collect();
+        let mut open = Self { carts, products: HashMap::new() };
         for StoredLine { user_id, quantity, added_at, product } in lines {
             let cart = open.carts.entry(user_id).or_default();
             if product.archived_at.is_some() {

@@ -12,6 +12,7 @@ use domain::order::{
     RefundOrderMoney, RefundOrderMoneyError, StartPayment, StartPaymentError,
 };
 use domain::store::StoreError;
+use tokio::try_join;
 
 use super::customer::{Looks, email_of, standings};
 use super::load::{lock_order, lock_orders};
@@ -111,8 +112,9 @@ impl BatchedWork for Expiring {
         _again: bool,
     ) -> QueryResult<Vec<Result<Expired, StoreError>>> {
         let ids = column(commands, |command| command.order_id);
-        let stock = lock_products_of(connection, &ids).await?;
-        let locked = lock_orders(connection, &column(&ids, |id| id.uuid())).await?;
+        let orders = column(&ids, |id| id.uuid());
+        let (stock, locked) =
+            try_join!(biased; lock_products_of(connection, &ids), lock_orders(connection, &orders))?;
         let mut now = locked.clone();
         // Nothing where an order is not there, or was decided on already for another command of this batch.
         let decide =
@@ -120,13 +122,16 @@ impl BatchedWork for Expiring {
         let decided = commands.iter().map(decide).collect::<Result<Vec<_>, _>>().map_err(damaged)?;
         let changes = || decided.iter().flatten().map(|(_, change)| change);
         let saved: Vec<_> = changes().map(|change| Saved::change(&locked[&change.order.id], change)).collect();
-        save(connection, &saved, self.ids.as_ref()).await?;
         let mut moves = Moves::on(stock, self.ids.as_ref());
         changes().filter(|change| change.restock).try_for_each(|change| moves.give_back(&change.order))?;
-        moves.write(connection).await?;
         let waiting = decided.iter().flatten().filter(|(expiry, _)| *expiry == Expiry::Waits);
         let waiting: Vec<_> = waiting.map(|(_, change)| change.order.id.uuid()).collect();
-        claim::shorten_leases(connection, &waiting).await?;
+        try_join!(
+            biased;
+            save(connection, &saved, self.ids.as_ref()),
+            moves.write(connection),
+            claim::shorten_leases(connection, &waiting)
+        )?;
         Ok(decided.into_iter().map(|decided| Ok(Expired::of(decided))).collect())
     }
 }

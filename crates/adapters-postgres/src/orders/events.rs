@@ -104,8 +104,11 @@ impl BatchedWork for Receiving {
         _again: bool,
     ) -> QueryResult<Vec<Result<EventOutcome, ReceiveError>>> {
         let contents = column(deliveries, |delivery| &delivery.event.content);
-        lock_receipts(connection, contents.iter().filter_map(|content| content.intent())).await?;
-        let fates = fates_of(connection, &contents).await?;
+        let ((), fates) = try_join!(
+            biased;
+            lock_receipts(connection, contents.iter().filter_map(|content| content.intent())),
+            fates_of(connection, &contents)
+        )?;
         let mut recorded = self.teller.insert_events(connection, deliveries, &fates).await?;
         let mut outcomes = Vec::with_capacity(deliveries.len());
         let mut news = Vec::with_capacity(deliveries.len());
@@ -151,8 +154,9 @@ impl BatchedWork for Hearings {
         news: &[News],
         _again: bool,
     ) -> QueryResult<Vec<Result<Option<Order>, StoreError>>> {
-        lock_receipts(connection, news.iter().filter_map(|news| news.told.intent())).await?;
-        Ok(self.teller.tell(connection, news).await?.into_iter().map(Ok).collect())
+        let intents = news.iter().filter_map(|news| news.told.intent());
+        let ((), told) = try_join!(biased; lock_receipts(connection, intents), self.teller.tell(connection, news))?;
+        Ok(told.into_iter().map(Ok).collect())
     }
 }
 
@@ -185,9 +189,13 @@ impl Teller {
     /// a receipt that they now have. Gives each order as it is after its news; `None` where there is no such order.
     /// The receipts of the news are locked.
     pub(super) async fn tell(&self, connection: &AsyncPgConnection, news: &[News]) -> QueryResult<Vec<Option<Order>>> {
+        if news.is_empty() {
+            return Ok(Vec::new());
+        }
         let ids: BTreeSet<Uuid> = news.iter().map(|news| news.order_id.uuid()).collect();
-        let before = lock_orders(connection, &ids.into_iter().collect::<Vec<_>>()).await?;
-        let mut waiting = self.waiting_for(connection, news).await?;
+        let ids: Vec<Uuid> = ids.into_iter().collect();
+        let (before, mut waiting) =
+            try_join!(biased; lock_orders(connection, &ids), self.waiting_for(connection, news))?;
         let mut listeners: HashMap<OrderId, Listener> = HashMap::new();
         let mut applied = Vec::new();
         let mut heard = Vec::with_capacity(news.len());
@@ -204,8 +212,8 @@ impl Teller {
         let saved = listeners.iter().filter_map(|(id, listener)| {
             Some(Saved { before: before.get(id)?, after: &listener.order, errands: &listener.errands })
         });
-        save(connection, &saved.collect::<Vec<_>>(), self.ids.as_ref()).await?;
-        mark_applied(connection, &applied).await?;
+        let saved: Vec<_> = saved.collect();
+        try_join!(biased; save(connection, &saved, self.ids.as_ref()), mark_applied(connection, &applied))?;
         Ok(heard)
     }
 

@@ -18,8 +18,7 @@ use crate::schema::{checkout_attempts, order_history, order_lines, orders, recei
 /// Loads orders under lock, which they take by id: no other writer until the transaction ends, while foreign-key
 /// checks go on.
 ///
-/// The locks are waited for before anything else is sent. Pipelined behind them, a statement that is prepared already
-/// would overtake a lock that is not, and read what another writer is about to change.
+/// The locks are sent first, and the rest is read when they are held.
 pub(super) async fn lock_orders(
     mut connection: &AsyncPgConnection,
     ids: &[Uuid],
@@ -29,11 +28,8 @@ pub(super) async fn lock_orders(
         .order(orders::id)
         .select(OrderRow::as_select())
         .for_no_key_update();
-    let locked = lock.load(&mut connection).await?;
-    if locked.is_empty() {
-        return Ok(HashMap::new());
-    }
-    Ok(complete(connection, locked).await?.into_iter().map(|order| (order.id, order)).collect())
+    let (locked, parts) = try_join!(biased; lock.load(&mut connection), parts(connection, ids))?;
+    Ok(parts.assemble(locked)?.into_iter().map(|order| (order.id, order)).collect())
 }
 
 /// Loads one order under lock.
@@ -44,15 +40,14 @@ pub(super) async fn lock_order(connection: &AsyncPgConnection, id: OrderId) -> Q
 /// Loads orders by id, in no particular order, without locks.
 pub(super) async fn load(mut connection: &AsyncPgConnection, ids: &[Uuid]) -> QueryResult<Vec<Order>> {
     let orders = orders::table.filter(orders::id.eq_any(ids)).select(OrderRow::as_select());
-    let orders = orders.load(&mut connection).await?;
-    complete(connection, orders).await
+    // The order first: its parts only become more, so that what its row tells of is there.
+    let (orders, parts) = try_join!(biased; orders.load(&mut connection), parts(connection, ids))?;
+    parts.assemble(orders)
 }
 
-/// Adds what other tables hold of these orders, in one round trip, or two if there was money.
-async fn complete(connection: &AsyncPgConnection, orders: Vec<OrderRow>) -> QueryResult<Vec<Order>> {
-    let ids: &[Uuid] = &orders.iter().map(|order| order.id).collect::<Vec<_>>();
-    let (mut c2, mut c3, mut c4) = (connection, connection, connection);
-    let mut c5 = connection;
+/// What other tables hold of these orders, in one round trip, or two if there was money.
+async fn parts(connection: &AsyncPgConnection, ids: &[Uuid]) -> QueryResult<Parts> {
+    let (mut c1, mut c2, mut c3, mut c4) = (connection, connection, connection, connection);
     let lines = order_lines::table
         .filter(order_lines::order_id.eq_any(ids))
         .order(order_lines::position)
@@ -70,10 +65,9 @@ async fn complete(connection: &AsyncPgConnection, orders: Vec<OrderRow>) -> Quer
         .order(receipts::position)
         .select(ReceiptRow::as_select());
     let (lines, history, attempts, receipts) =
-        try_join!(lines.load(&mut c2), history.load(&mut c3), attempts.load(&mut c4), receipts.load(&mut c5))?;
+        try_join!(lines.load(&mut c1), history.load(&mut c2), attempts.load(&mut c3), receipts.load(&mut c4))?;
     let (refunds, requests) = money_back(connection, &receipts).await?;
-    let rows = Rows { orders, lines, history, attempts, receipts, refunds, requests };
-    rows.assemble()
+    Ok(Parts { lines, history, attempts, receipts, refunds, requests })
 }
 
 /// What went back of receipts, and what was asked to. Most orders have no receipt yet when they are looked at.
@@ -95,8 +89,7 @@ async fn money_back(
     try_join!(refunds.load(&mut c1), requests.load(&mut c2))
 }
 
-struct Rows {
-    orders: Vec<OrderRow>,
+struct Parts {
     lines: Vec<LineRow>,
     history: Vec<HistoryRow>,
     attempts: Vec<AttemptRow>,
@@ -105,10 +98,10 @@ struct Rows {
     requests: Vec<RefundRequestRow>,
 }
 
-impl Rows {
-    fn assemble(self) -> QueryResult<Vec<Order>> {
-        let mut orders: HashMap<Uuid, Order> = HashMap::with_capacity(self.orders.len());
-        for row in self.orders {
+impl Parts {
+    fn assemble(self, rows: Vec<OrderRow>) -> QueryResult<Vec<Order>> {
+        let mut orders: HashMap<Uuid, Order> = HashMap::with_capacity(rows.len());
+        for row in rows {
             orders.insert(row.id, row.into_order()?);
         }
         for row in self.lines {

@@ -51,12 +51,12 @@ impl BatchedWork for Placing {
             return Ok(Vec::new());
         };
         let looks = looks(commands);
-        let (mut batch, stock) = lock_buyers(connection, &looks, currency).await?;
+        let claims = commands.iter().filter_map(|command| command.claim.as_ref());
+        let ((mut batch, stock), standing_claims) =
+            try_join!(biased; lock_buyers(connection, &looks, currency), lock_claims(connection, claims))?;
         // Whoever placed them before held the same customers' locks, and has ended.
         let mut placed = if again { placed_before(connection, commands).await? } else { HashMap::new() };
         count_recent_units(connection, &mut batch, commands, &looks).await?;
-        let standing_claims =
-            lock_claims(connection, commands.iter().filter_map(|command| command.claim.as_ref())).await?;
         let mut new = Vec::with_capacity(commands.len());
         let outcomes = commands.iter().map(|command| {
             if let Some(order) = placed.remove(&command.id) {
@@ -108,17 +108,21 @@ fn looks(commands: &[PlaceOrder]) -> Looks {
 }
 
 /// Locks the customers, then their carts and what is in them, counts what the fraud rules look at, and gives what the
-/// products hold. The customers' locks are waited for before anything else is sent, so that the counts are taken, and
-/// the carts are read, under them; from then on the carts stand still, and the rest shares a round trip.
+/// products hold. All shares a round trip: the customers' locks come first, so the counts are taken, and the carts are
+/// read, under them.
 async fn lock_buyers(
     connection: &AsyncPgConnection,
     looks: &Looks,
     currency: Currency,
 ) -> QueryResult<(PlaceBatch, LockedStock)> {
     let ids: Vec<Uuid> = looks.keys().copied().collect();
-    let locked = lock_customers(connection, &ids).await?;
-    let (mut standings, carts, products) =
-        try_join!(standings(connection, looks), lock_carts(connection, &ids), lock_products(connection, &ids))?;
+    let (locked, mut standings, carts, products) = try_join!(
+        biased;
+        lock_customers(connection, &ids),
+        standings(connection, looks),
+        lock_carts(connection, &ids),
+        lock_products(connection, &ids)
+    )?;
     let stock = products.iter().map(|(id, _, _, stock, _)| (*id, *stock)).collect();
     let products = products.into_iter().map(|row| product_in_cart(row, currency)).collect::<QueryResult<_>>()?;
     let mut batch = PlaceBatch { buyers: HashMap::new(), products };

@@ -8,6 +8,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use domain::clock::Ids;
 use domain::id::TaskId;
 use domain::order::{Errand, Order, OrderChange};
+use tokio::try_join;
 use uuid::Uuid;
 
 use super::request::StoredRequest;
@@ -29,17 +30,21 @@ impl<'a> Saved<'a> {
     }
 }
 
-/// Writes what decisions changed of orders that are locked. Stock is not touched here.
+/// Writes what decisions changed of orders that are locked, in one round trip. Stock is not touched here.
 ///
 /// Rows that are there are updated before new ones come, so that an order never has two live attempts, nor a receipt
 /// two open requests, not even within the transaction.
 pub(super) async fn save(connection: &AsyncPgConnection, changes: &[Saved<'_>], ids: &dyn Ids) -> QueryResult<()> {
-    update_orders(connection, changes).await?;
     let history = changes.iter().flat_map(|change| history_rows(change.after, change.before.history.len()));
-    insert_history(connection, history.collect()).await?;
-    save_attempts(connection, changes).await?;
-    save_receipts(connection, changes).await?;
-    insert_tasks(connection, changes, ids).await
+    try_join!(
+        biased;
+        update_orders(connection, changes),
+        insert_history(connection, history.collect()),
+        save_attempts(connection, changes),
+        save_receipts(connection, changes),
+        insert_tasks(connection, changes, ids)
+    )?;
+    Ok(())
 }
 
 async fn update_orders(mut connection: &AsyncPgConnection, changes: &[Saved<'_>]) -> QueryResult<()> {
@@ -107,8 +112,8 @@ async fn save_attempts(connection: &AsyncPgConnection, changes: &[Saved<'_>]) ->
     for Saved { before, after, .. } in changes {
         rows.take(&before.attempts, &after.attempts, |index, attempt| AttemptRow::of(after, index, attempt));
     }
-    update_attempts(connection, rows.changed).await?;
-    insert_attempts(connection, rows.new).await
+    try_join!(biased; update_attempts(connection, rows.changed), insert_attempts(connection, rows.new))?;
+    Ok(())
 }
 
 async fn insert_attempts(mut connection: &AsyncPgConnection, rows: Vec<AttemptRow>) -> QueryResult<()> {
@@ -195,12 +200,16 @@ async fn save_receipts(connection: &AsyncPgConnection, changes: &[Saved<'_>]) ->
             });
         }
     }
-    update_receipts(connection, receipts.changed).await?;
-    insert_receipts(connection, receipts.new).await?;
-    update_refunds(connection, refunds.changed).await?;
-    insert_refunds(connection, refunds.new).await?;
-    update_requests(connection, requests.changed).await?;
-    insert_requests(connection, requests.new).await
+    try_join!(
+        biased;
+        update_receipts(connection, receipts.changed),
+        insert_receipts(connection, receipts.new),
+        update_refunds(connection, refunds.changed),
+        insert_refunds(connection, refunds.new),
+        update_requests(connection, requests.changed),
+        insert_requests(connection, requests.new)
+    )?;
+    Ok(())
 }
 
 async fn insert_receipts(mut connection: &AsyncPgConnection, rows: Vec<ReceiptRow>) -> QueryResult<()> {
