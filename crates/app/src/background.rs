@@ -12,6 +12,9 @@ use tokio::task::JoinSet;
 /// How often errands are looked for without a signal: those of other instances, and those that are due again.
 const ERRAND_POLL: Duration = Duration::from_secs(1);
 
+/// How soon after a round of errands a signal begins the next: most signals tell of news, and most news have no errand.
+const ERRAND_PAUSE: Duration = Duration::from_millis(20);
+
 /// How often what is too old to be of use is forgotten.
 const FORGET_INTERVAL: Duration = Duration::from_mins(10);
 /// How long customers have the database to themselves between two batches of it.
@@ -112,7 +115,7 @@ async fn run_errands(orders: OrderService, bell: ErrandBell, mut stopped: watch:
         }
         tokio::select! {
             () = tokio::time::sleep(ERRAND_POLL) => {}
-            () = bell.0.notified() => {}
+            () = async { tokio::join!(tokio::time::sleep(ERRAND_PAUSE), bell.0.notified()); } => {}
             _ = stopped.wait_for(|stop| *stop) => return,
         }
     }

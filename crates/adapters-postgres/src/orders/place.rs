@@ -4,8 +4,9 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use diesel::QueryResult;
 use diesel::prelude::*;
+use diesel::sql_types::{Array, BigInt, Bool, Text, Uuid as SqlUuid};
+use diesel::{QueryResult, sql_query};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use domain::clock::Ids;
 use domain::id::{OrderId, ProductId};
@@ -21,11 +22,11 @@ use super::load::load;
 use super::stock::{LockedStock, Moves};
 use super::write_orders::write_orders;
 use crate::batch::BatchedWork;
-use crate::cached::column;
+use crate::cached::{cached, column};
 use crate::customers::lock_customers;
 use crate::error::damaged;
 use crate::idempotency::{Effect, lock_claims};
-use crate::schema::{cart_items, products};
+use crate::schema::cart_items;
 
 /// Places orders.
 pub(super) struct Placing {
@@ -123,7 +124,7 @@ async fn lock_buyers(
         lock_carts(connection, &ids),
         lock_products(connection, &ids)
     )?;
-    let stock = products.iter().map(|(id, _, _, stock, _)| (*id, *stock)).collect();
+    let stock = products.iter().map(|product| (product.id, product.stock)).collect();
     let products = products.into_iter().map(|row| product_in_cart(row, currency)).collect::<QueryResult<_>>()?;
     let mut batch = PlaceBatch { buyers: HashMap::new(), products };
     for customer in locked {
@@ -163,26 +164,33 @@ async fn placed_before(
     Ok(placed.into_iter().map(|order| (order.id, order)).collect())
 }
 
-/// A product under lock: its id, name, price, stock, and whether it is archived.
-type LockedProduct = (Uuid, String, i64, i64, bool);
+/// A product under lock.
+#[derive(QueryableByName)]
+struct LockedProduct {
+    #[diesel(sql_type = SqlUuid)]
+    id: Uuid,
+    #[diesel(sql_type = Text)]
+    name: String,
+    #[diesel(sql_type = BigInt)]
+    price_minor: i64,
+    #[diesel(sql_type = BigInt)]
+    stock: i64,
+    #[diesel(sql_type = Bool)]
+    archived: bool,
+}
 
 /// Locks the products of all carts, by id, so that no two transactions ever deadlock. `FOR NO KEY UPDATE` excludes the
 /// same writers as `FOR UPDATE` but not the foreign-key checks of other transactions.
+///
+/// As an array the ids are looked up one by one. Joined, they are expected to be hundreds, for which a small catalogue
+/// is read as a whole.
 async fn lock_products(mut connection: &AsyncPgConnection, customers: &[Uuid]) -> QueryResult<Vec<LockedProduct>> {
-    let in_carts = cart_items::table.filter(cart_items::user_id.eq_any(customers)).select(cart_items::product_id);
-    products::table
-        .filter(products::id.eq_any(in_carts))
-        .order(products::id)
-        .select((
-            products::id,
-            products::name,
-            products::price_minor,
-            products::stock,
-            products::archived_at.is_not_null(),
-        ))
-        .for_no_key_update()
-        .load(&mut connection)
-        .await
+    let lock = sql_query(
+        "SELECT id, name, price_minor, stock, archived_at IS NOT NULL AS archived FROM products \
+         WHERE id = ANY (ARRAY(SELECT product_id FROM cart_items WHERE user_id = ANY ($1))) \
+         ORDER BY id FOR NO KEY UPDATE",
+    );
+    cached(lock.bind::<Array<SqlUuid>, _>(customers)).load(&mut connection).await
 }
 
 /// Counts units for the optional fraud rule, if any of the orders is under it.
@@ -204,10 +212,8 @@ async fn count_recent_units(
     Ok(())
 }
 
-fn product_in_cart(
-    (id, name, price_minor, stock, archived): LockedProduct,
-    currency: Currency,
-) -> QueryResult<(ProductId, ProductInCart)> {
+fn product_in_cart(row: LockedProduct, currency: Currency) -> QueryResult<(ProductId, ProductInCart)> {
+    let LockedProduct { id, name, price_minor, stock, archived } = row;
     let price = Price::new(Money::from_minor(price_minor, currency)).map_err(damaged)?;
     Ok((id.into(), ProductInCart { name, price, stock: stock.max(0).cast_unsigned(), archived }))
 }

@@ -14,10 +14,17 @@ use uuid::Uuid;
 
 use crate::cached::{cached, column};
 use crate::error::damaged;
-use crate::schema::{order_lines, products};
 
 /// What products hold, under lock; moves are counted in as they are made.
 pub(super) type LockedStock = HashMap<Uuid, i64>;
+
+#[derive(QueryableByName)]
+struct StockRow {
+    #[diesel(sql_type = SqlUuid)]
+    id: Uuid,
+    #[diesel(sql_type = BigInt)]
+    stock: i64,
+}
 
 /// Locks the products of orders, by id, before the orders themselves are locked. The lines of an order never change,
 /// so they are read without a lock.
@@ -26,15 +33,14 @@ pub(super) async fn lock_products_of(
     orders: &[OrderId],
 ) -> QueryResult<LockedStock> {
     let orders: Vec<Uuid> = orders.iter().map(|order| order.uuid()).collect();
-    let of_orders = order_lines::table.filter(order_lines::order_id.eq_any(orders)).select(order_lines::product_id);
-    let locked = products::table
-        .filter(products::id.eq_any(of_orders))
-        .order(products::id)
-        .select((products::id, products::stock))
-        .for_no_key_update()
-        .load(&mut connection)
-        .await?;
-    Ok(locked.into_iter().collect())
+    // As an array the ids are looked up one by one; joined, a small catalogue would be read as a whole.
+    let lock = sql_query(
+        "SELECT id, stock FROM products \
+         WHERE id = ANY (ARRAY(SELECT product_id FROM order_lines WHERE order_id = ANY ($1))) \
+         ORDER BY id FOR NO KEY UPDATE",
+    );
+    let locked: Vec<StockRow> = cached(lock.bind::<Array<SqlUuid>, _>(orders)).load(&mut connection).await?;
+    Ok(locked.into_iter().map(|row| (row.id, row.stock)).collect())
 }
 
 /// One entry of the ledger.
