@@ -32,7 +32,7 @@ use tokio::task::JoinHandle;
 
 use crate::background::{Background, ErrandBell, Intervals};
 use crate::metrics::{self, MetricsPlace};
-use crate::system::half_the_processors;
+use crate::system::http_threads;
 use crate::vital_signs::VitalSigns;
 
 /// What a shop is made of.
@@ -214,7 +214,7 @@ impl Shop {
             auth_guard,
             cors_origins: parts.cors_origins,
             timeouts: Timeouts::default(),
-            workers: half_the_processors(),
+            workers: http_threads(),
         };
         let vital_signs = VitalSigns::watch(pool.clone(), orders.clock.clone(), counted.clone());
         let page = counted.page();

@@ -1,5 +1,7 @@
 //! The time, the ids and the threads of a running shop: the only place that asks the machine for them.
 
+use std::num::NonZero;
+
 use chrono::{DurationRound, TimeDelta, Utc};
 use domain::clock::{Clock, Ids, Timestamp};
 use uuid::Uuid;
@@ -28,10 +30,21 @@ impl Ids for SystemIds {
     }
 }
 
-/// How many threads each of the two parts has that share the processors, HTTP and the rest: half of them, at least one.
+/// How many threads serve HTTP: one for each processor, since a read from memory is done where it comes in.
 #[must_use]
-pub fn half_the_processors() -> usize {
-    std::thread::available_parallelism().map_or(1, |processors| (processors.get() / 2).max(1))
+pub fn http_threads() -> usize {
+    processors()
+}
+
+/// How many threads do the rest, such as talking to the database and the provider: one for two processors, at least
+/// one. With more, they mostly take turns at the same work.
+#[must_use]
+pub fn background_threads() -> usize {
+    (processors() / 2).max(1)
+}
+
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get)
 }
 
 /// 64 hexadecimal digits from the machine's random source, for secrets that last as long as the process.
