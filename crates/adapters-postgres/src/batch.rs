@@ -17,6 +17,7 @@ use diesel::result::Error;
 use diesel_async::AsyncPgConnection;
 use domain::store::StoreError;
 use futures_util::FutureExt as _;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -29,7 +30,7 @@ use crate::transaction::Failure;
 /// The most commands of one transaction. Beyond, each further one saves next to nothing, and all wait longer.
 const MAX_BATCH: usize = 64;
 
-/// The most commands that wait for their batch; a further one is refused as unavailable. At the slowest rate that was
+/// The most commands that wait for their batch; a further one is refused as busy. At the slowest rate that was
 /// measured they wait less than a second.
 const MAX_WAITING: usize = 512;
 
@@ -97,6 +98,16 @@ pub(crate) trait Transactions<W: BatchedWork>: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Vec<Outcome<W>>, Failure>> + Send;
 }
 
+/// Runs batches of one statement, each of which is a transaction already.
+struct Statements(PgPool);
+
+impl<W: BatchedWork> Transactions<W> for Statements {
+    async fn batch(&self, work: &W, commands: &[W::Command], again: bool) -> Result<Vec<Outcome<W>>, Failure> {
+        let connection = self.0.get().await.map_err(Failure::NotBegun)?;
+        work.run(&connection, commands, again).await.map_err(Failure::RolledBack)
+    }
+}
+
 struct Job<W: BatchedWork> {
     command: W::Command,
     reply: oneshot::Sender<Outcome<W>>,
@@ -122,6 +133,14 @@ impl<W: BatchedWork> Lane<W> {
         lane
     }
 
+    /// The same for work that only reads, by one statement, and so needs no transaction.
+    pub(crate) fn open_for_reads(pool: PgPool, work: W) -> Self {
+        let runtime = pool.runtime().clone();
+        let (lane, worked_off) = Self::on(Statements(pool), work);
+        runtime.spawn(worked_off);
+        lane
+    }
+
     /// A lane, and what works it off until the last clone of the lane is gone.
     fn on(transactions: impl Transactions<W>, work: W) -> (Self, impl Future<Output = ()> + Send) {
         let (sender, receiver) = mpsc::channel(MAX_WAITING);
@@ -132,9 +151,12 @@ impl<W: BatchedWork> Lane<W> {
     /// if nobody waits for the answer any more.
     pub(crate) async fn run(&self, command: W::Command) -> Outcome<W> {
         let (reply, outcome) = oneshot::channel();
-        self.0.try_send(Job { command, reply, span: Span::current() }).map_err(|error| {
-            tracing::warn!(lane = W::NAME, "too many commands wait already");
-            StoreError::unavailable(format!("{}: {error}", W::NAME))
+        self.0.try_send(Job { command, reply, span: Span::current() }).map_err(|error| match error {
+            TrySendError::Full(_) => {
+                metrics::counter!("ironcart_batch_refusals_total", "lane" => W::NAME).increment(1);
+                StoreError::Busy
+            }
+            TrySendError::Closed(_) => StoreError::unavailable(format!("{}: nobody works it off", W::NAME)),
         })?;
         outcome.await.unwrap_or_else(|_| Err(StoreError::unexpected(format!("{}: a batch panicked", W::NAME)).into()))
     }

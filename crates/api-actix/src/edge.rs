@@ -16,7 +16,7 @@ use actix_web::web::{Bytes, Data};
 use actix_web::{Error, HttpMessage, HttpResponse, ResponseError};
 use domain::clock::Ids;
 use futures_util::FutureExt;
-use tracing::{Instrument, error, info, info_span, warn};
+use tracing::{Instrument, debug, error, info, info_span, warn};
 
 use crate::limits::Standings;
 use crate::problem::{Code, PROBLEM_JSON, Problem};
@@ -134,11 +134,14 @@ impl Scene {
         InternalError::from_response(problem, response).into()
     }
 
-    /// The status and body of a problem; failures of ours leave their one line in the log.
+    /// The status and body of a problem; failures of ours leave their one line in the log. Turning requests away is
+    /// none, and a line for each would add to the load; they are counted.
     fn write(&self, problem: &Problem) -> (StatusCode, Bytes) {
         let status = problem.code().status();
         if status == StatusCode::INTERNAL_SERVER_ERROR {
             error!(code = problem.code().as_str(), error = problem.cause_chain(), "failed");
+        } else if problem.is_load() {
+            debug!(code = problem.code().as_str(), "turned away");
         } else if status.is_server_error() {
             warn!(code = problem.code().as_str(), error = problem.cause_chain(), "failed");
         }

@@ -161,6 +161,17 @@ impl Problem {
         Self::invalid(vec![FieldError { field: field.to_owned(), message: message.to_string() }])
     }
 
+    /// More is asked for at once than can be done: 503.
+    #[must_use]
+    pub fn load() -> Self {
+        Self::new(Code::Unavailable).detail("More is asked for at once than can be done. Try again in a moment.")
+    }
+
+    /// Whether it stands for too much at once, and not for something that failed.
+    pub(crate) fn is_load(&self) -> bool {
+        self.code == Code::Unavailable && self.cause.is_none()
+    }
+
     /// A bug of ours: 500, its cause logged and not shown.
     pub fn internal(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::new(Code::Internal).detail("The failure was logged under this request id.").caused_by(cause)
@@ -237,6 +248,7 @@ impl ResponseError for Problem {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
+            StoreError::Busy => Self::load(),
             StoreError::Unavailable(_) => Self::new(Code::Unavailable).caused_by(error),
             StoreError::Unexpected(_) => Self::internal(error),
         }

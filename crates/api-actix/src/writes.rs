@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tracing::Instrument;
 
-use crate::problem::{Code, Problem};
+use crate::problem::Problem;
 
 /// The most writes under way at once; a further one is 503.
 const MAX_WRITES: u32 = 1024;
@@ -34,9 +34,7 @@ impl Writes {
         E: Send + 'static,
         Problem: From<E>,
     {
-        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|full| {
-            Problem::new(Code::Unavailable).detail("Too many requests are under way.").caused_by(full)
-        })?;
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_full| Problem::load())?;
         let task = async move {
             let outcome = write.await;
             drop(place);

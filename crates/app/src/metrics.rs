@@ -22,6 +22,7 @@ const COUNTERS: &[(&str, &str)] = &[
     ("ironcart_db_wait_timeouts_total", "Times when no database connection became free in time."),
     ("ironcart_batches_total", "Transactions that commands shared, by lane."),
     ("ironcart_batched_commands_total", "Commands that shared transactions, by lane."),
+    ("ironcart_batch_refusals_total", "Commands that were turned away because too many waited already, by lane."),
     ("ironcart_sweeps_total", "Rounds of looking for unpaid orders to expire, by outcome."),
     ("ironcart_orders_expired_total", "Unpaid orders that were cancelled for age."),
     ("ironcart_events_total", "The provider's events, by what became of them."),

@@ -5,8 +5,12 @@ use std::error::Error;
 /// A repository could not do its work. Rules never look inside; the boundary logs the source once.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The store cannot be reached or is overloaded now; a later try may succeed. Nothing was decided, or the
-    /// outcome of a commit is unknown.
+    /// So much waits for the store already that this was turned away at once. Nothing was begun; a later try may
+    /// succeed.
+    #[error("too much waits for the store already")]
+    Busy,
+    /// The store cannot be reached now; a later try may succeed. Nothing was decided, or the outcome of a commit is
+    /// unknown.
     #[error("the store is unavailable")]
     Unavailable(#[source] Box<dyn Error + Send + Sync>),
     /// A bug or damaged data: a repeat will not help.

@@ -1,6 +1,9 @@
 //! Sessions and their refresh tokens on PostgreSQL.
 
+use std::collections::HashMap;
+
 use async_trait::async_trait;
+use diesel::QueryResult;
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use domain::account::{
@@ -14,28 +17,70 @@ use uuid::Uuid;
 use super::LiveSessions;
 use super::rows::UserRow;
 use super::users::lock_user;
+use crate::batch::{BatchedWork, Lane};
+use crate::cached::column;
 use crate::error::store_error;
 use crate::schema::{refresh_tokens, sessions, users};
 use crate::{PgPool, Rollback};
 
 /// [`SessionRepository`] on PostgreSQL.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct PgSessions {
     pool: PgPool,
+    looks: Lane<Looking>,
     live: Option<LiveSessions>,
 }
 
 impl PgSessions {
     /// Keeps sessions in the pool's database.
     #[must_use]
-    pub const fn new(pool: PgPool) -> Self {
-        Self { pool, live: None }
+    pub fn new(pool: PgPool) -> Self {
+        Self { looks: Lane::open_for_reads(pool.clone(), Looking), pool, live: None }
     }
 
     /// The same, and what was found alive is kept for a moment in what [`PgUsers`](super::PgUsers) shares.
     #[must_use]
     pub fn remembering(self, live: LiveSessions) -> Self {
         Self { live: Some(live), ..self }
+    }
+}
+
+/// Looks sessions up. Customers who come at once share the statement, so that each does not take a connection from
+/// those who have come to order.
+struct Looking;
+
+/// A session that has not ended.
+#[derive(Debug, Clone, Copy)]
+struct Login {
+    user_id: UserId,
+    expires_at: Timestamp,
+}
+
+impl BatchedWork for Looking {
+    type Command = SessionId;
+    type Done = Option<Login>;
+    type Refusal = StoreError;
+
+    const NAME: &'static str = "look_up_session";
+    const REPEATABLE: bool = true;
+
+    async fn run(
+        &self,
+        mut connection: &AsyncPgConnection,
+        asked: &[SessionId],
+        _again: bool,
+    ) -> QueryResult<Vec<Result<Option<Login>, StoreError>>> {
+        let found: Vec<(Uuid, Uuid, Timestamp)> = sessions::table
+            .filter(sessions::id.eq_any(column(asked, |id| id.uuid())))
+            .filter(sessions::ended_at.is_null())
+            .select((sessions::id, sessions::user_id, sessions::expires_at))
+            .load(&mut connection)
+            .await?;
+        let login = |(id, user_id, expires_at): (Uuid, Uuid, Timestamp)| {
+            (SessionId::from(id), Login { user_id: user_id.into(), expires_at })
+        };
+        let found: HashMap<SessionId, Login> = found.into_iter().map(login).collect();
+        Ok(asked.iter().map(|id| Ok(found.get(id).copied())).collect())
     }
 }
 
@@ -130,21 +175,14 @@ impl SessionRepository for PgSessions {
             return Ok(true);
         }
         let look = self.live.as_ref().map(|live| (live, live.look()));
-        let mut connection = self.pool.get().await?;
-        let expires_at: Option<Timestamp> = sessions::table
-            .find(session_id.uuid())
-            .filter(sessions::user_id.eq(user_id.uuid()))
-            .filter(sessions::ended_at.is_null())
-            .filter(sessions::expires_at.gt(now))
-            .select(sessions::expires_at)
-            .first(&mut connection)
-            .await
-            .optional()
-            .map_err(store_error)?;
-        if let (Some((live, look)), Some(expires_at)) = (look, expires_at) {
-            live.keep(look, session_id, user_id, expires_at);
+        let found = self.looks.run(session_id).await?;
+        let Some(login) = found.filter(|login| login.user_id == user_id && login.expires_at > now) else {
+            return Ok(false);
+        };
+        if let Some((live, look)) = look {
+            live.keep(look, session_id, user_id, login.expires_at);
         }
-        Ok(expires_at.is_some())
+        Ok(true)
     }
 }
 

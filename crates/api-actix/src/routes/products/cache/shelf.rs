@@ -213,6 +213,7 @@ impl<K: Clone + Eq + Hash> Drop for Waiting<'_, K> {
 /// A failure of the store, as one of several who waited for the same answer meets it.
 fn shared(error: Arc<StoreError>) -> StoreError {
     match *error {
+        StoreError::Busy => StoreError::Busy,
         StoreError::Unavailable(_) => StoreError::unavailable(Shared(error)),
         StoreError::Unexpected(_) => StoreError::unexpected(Shared(error)),
     }
