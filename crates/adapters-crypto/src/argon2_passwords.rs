@@ -9,7 +9,9 @@ use argon2::password_hash::phc;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, PasswordVerifier as _, Version};
 use async_trait::async_trait;
 use domain::account::{HashError, Password, PasswordAttempt, PasswordHash, PasswordHasher};
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 
 use crate::Randomness;
 
@@ -21,11 +23,13 @@ const SALT_BYTES: usize = 16;
 /// Hashes that may wait for a core; at 20 to 60 ms each, the last of them waits a few seconds at most.
 const MAX_WAITING: usize = 64;
 
-/// Hashes and verifies passwords on blocking threads, as many at once as there are cores.
+/// Hashes and verifies passwords on threads of their own, which take half of the cores: a flood of logins leaves the
+/// others to those who are logged in.
 #[derive(Clone)]
 pub struct Argon2Passwords {
     randomness: Arc<dyn Randomness>,
     cores: Arc<Semaphore>,
+    threads: Arc<Threads>,
     waiting: Arc<AtomicUsize>,
     /// The hash of a password that nobody has, for attempts on accounts that do not exist.
     nobodys: PasswordHash,
@@ -33,20 +37,33 @@ pub struct Argon2Passwords {
 
 /// The hasher could not be set up: a bug, or too little memory.
 #[derive(Debug, thiserror::Error)]
-#[error("Argon2 can't hash with its configured costs")]
-pub struct HasherSetupError(#[source] argon2::password_hash::Error);
+pub enum HasherSetupError {
+    /// Its costs are not possible.
+    #[error("Argon2 can't hash with its configured costs")]
+    Costs(#[source] argon2::password_hash::Error),
+    /// It has no threads.
+    #[error("threads that hash passwords can't be started")]
+    Threads(#[source] std::io::Error),
+}
 
 impl Argon2Passwords {
     /// Hashes one password to begin with.
     pub fn new(randomness: Arc<dyn Randomness>) -> Result<Self, HasherSetupError> {
-        let cores = available_parallelism().map_or(1, std::num::NonZero::get);
+        let cores = available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1));
+        let threads = Threads::start(cores).map_err(HasherSetupError::Threads)?;
         let mut password = [0; 32];
         randomness.fill(&mut password);
-        let nobodys = hash(&password, &salt(&*randomness)).map_err(HasherSetupError)?;
-        Ok(Self { randomness, cores: Arc::new(Semaphore::new(cores)), waiting: Arc::default(), nobodys })
+        let nobodys = hash(&password, &salt(&*randomness)).map_err(HasherSetupError::Costs)?;
+        Ok(Self {
+            randomness,
+            cores: Arc::new(Semaphore::new(cores)),
+            threads: Arc::new(threads),
+            waiting: Arc::default(),
+            nobodys,
+        })
     }
 
-    /// Waits for a core, then works on a blocking thread. The core stays taken until the work has ended, also if
+    /// Waits for a core, then works on its thread. The core stays taken until the work has ended, also if
     /// nobody waits for it any more.
     async fn on_a_core<T: Send + 'static>(
         &self,
@@ -60,12 +77,40 @@ impl Argon2Passwords {
         let core = Arc::clone(&self.cores).acquire_owned().await.map_err(|closed| HashError::Failed(closed.into()))?;
         drop(place);
         metrics::histogram!("ironcart_password_wait_seconds").record(begun.elapsed());
-        let working = tokio::task::spawn_blocking(move || {
+        let working = self.threads.spawn(move || {
             let done = work();
             drop(core);
             done
         });
         working.await.map_err(|error| HashError::Failed(error.into()))?.map_err(|error| HashError::Failed(error.into()))
+    }
+}
+
+/// The threads that hash. On any thread that is free, the allocator would keep 19 MiB for each that ever was; and those
+/// that hash are not those that wait for files.
+struct Threads {
+    handle: Handle,
+    /// There until it is dropped.
+    runtime: Option<Runtime>,
+}
+
+impl Threads {
+    fn start(count: usize) -> std::io::Result<Self> {
+        let runtime = Builder::new_current_thread().max_blocking_threads(count).thread_name("argon2").build()?;
+        Ok(Self { handle: runtime.handle().clone(), runtime: Some(runtime) })
+    }
+
+    fn spawn<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+        self.handle.spawn_blocking(work)
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        // It may be dropped by a task of another runtime, which must not wait for these threads.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use crate::once::{Guarded, once};
 use crate::openapi::{Arguments, Operation, OperationAt};
 use crate::problem::{Code, Problem};
 use crate::traffic::{Pattern, name_route};
+use crate::writes::bound_checkouts;
 
 /// Where resources are mounted: in an application, or in its description. The routes are listed once for both.
 pub trait Routes {
@@ -91,7 +92,11 @@ impl Methods {
         self.allowed.push("POST");
         self.describe::<A>("post", who, operation);
         let route = web::post().to(handler).wrap(from_fn(move |request, next| once(guarded, request, next)));
-        self.resource = self.resource.route(route.wrap(from_fn(move |request, next| check_access(who, request, next))));
+        let route = route.wrap(from_fn(move |request, next| check_access(who, request, next)));
+        self.resource = self.resource.route(match guarded {
+            Guarded::Checkout => route.wrap(from_fn(bound_checkouts)),
+            Guarded::No => route,
+        });
         self
     }
 

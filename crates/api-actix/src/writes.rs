@@ -4,6 +4,11 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::Error;
+use actix_web::body::{EitherBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::middleware::Next;
+use actix_web::web::Data;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tracing::Instrument;
@@ -13,18 +18,24 @@ use crate::problem::Problem;
 /// The most writes under way at once; a further one is 503.
 const MAX_WRITES: u32 = 1024;
 
+/// The most orders and payments that are begun at once; a further one is 503 before anything is looked at, which costs
+/// so little that those who were let in hardly notice the crowd. At a thousand a second the last waits half a second.
+const MAX_CHECKOUTS: usize = 512;
+
 /// Runs writing use cases on the main runtime, detached from the connection that asked for them.
 #[derive(Debug)]
 pub struct Writes {
     runtime: Handle,
     places: Arc<Semaphore>,
+    checkouts: Semaphore,
 }
 
 impl Writes {
     /// Runs writes on `runtime`, which must outlive the server's workers.
     #[must_use]
     pub fn on(runtime: Handle) -> Self {
-        Self { runtime, places: Arc::new(Semaphore::new(MAX_WRITES as usize)) }
+        let checkouts = Semaphore::new(MAX_CHECKOUTS);
+        Self { runtime, places: Arc::new(Semaphore::new(MAX_WRITES as usize)), checkouts }
     }
 
     /// Runs a write to its end, whether or not the caller still waits for it, and answers with its outcome.
@@ -51,6 +62,20 @@ impl Writes {
         self.places.close();
         ended
     }
+}
+
+/// The middleware of routes that begin to order or to pay, outside of everything else that they do.
+pub(crate) async fn bound_checkouts<B: MessageBody>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B>>, Error> {
+    let Some(writes) = request.app_data::<Data<Writes>>().cloned() else {
+        return Err(Problem::internal("the application is built without a place for writes").into());
+    };
+    let Ok(_place) = writes.checkouts.try_acquire() else {
+        return Ok(request.error_response(Problem::load()).map_into_right_body());
+    };
+    Ok(next.call(request).await?.map_into_left_body())
 }
 
 #[cfg(test)]

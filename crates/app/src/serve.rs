@@ -14,6 +14,7 @@ use domain::fraud::{AccountAgeRule, FraudLimits};
 use domain::money::Money;
 use domain::order::OrderPolicy;
 use stripe_simulator::{SimulatorConfig, StripeSimulator, WebhookTarget};
+use tokio::net::TcpSocket;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::background::Intervals;
@@ -127,8 +128,19 @@ fn metrics_place(settings: &Settings) -> Result<MetricsPlace, ServeError> {
     }
 }
 
+/// The most connections that wait to be accepted. In a rush they come faster than a busy processor looks; one that finds
+/// no place is dropped by the kernel, and its client tries again after a second.
+const BACKLOG: u32 = 4096;
+
 fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
-    TcpListener::bind(address).map_err(|source| ServeError::Listen { address, source })
+    let listening = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        // Else a restart would have to wait until the last connections of the one before are forgotten.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)?.into_std()
+    };
+    listening().map_err(|source| ServeError::Listen { address, source })
 }
 
 /// The configured provider, or the built-in simulator, which sends its events to the shop at `address`.
