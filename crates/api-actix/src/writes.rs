@@ -84,9 +84,18 @@ mod tests {
 
     use std::sync::atomic::{AtomicBool, Ordering};
 
+    use actix_web::HttpResponse;
+    use actix_web::test::TestRequest;
     use domain::store::StoreError;
 
     use super::*;
+    use crate::access::Who;
+    use crate::application::Shell;
+    use crate::once::Guarded;
+    use crate::openapi::Operation;
+    use crate::problem::Code;
+    use crate::resource::resource;
+    use crate::testing::{bearer, send_on, shell};
 
     #[actix_web::test]
     async fn a_write_whose_caller_has_gone_still_ends() {
@@ -120,5 +129,42 @@ mod tests {
         let write = std::future::pending::<Result<(), StoreError>>();
         let _hung_up = tokio::time::timeout(Duration::from_millis(1), writes.run(write)).await;
         assert!(!writes.all_ended(Duration::from_millis(10)).await);
+    }
+
+    async fn placed() -> HttpResponse {
+        HttpResponse::Created().finish()
+    }
+
+    async fn added() -> HttpResponse {
+        HttpResponse::Ok().finish()
+    }
+
+    #[actix_web::test]
+    async fn a_checkout_too_many_is_turned_away_before_its_token_is_looked_at_and_nothing_else_is() {
+        let writes = Arc::new(Writes::on(Handle::current()));
+        let statuses = async |token: &str| {
+            let mut statuses = Vec::new();
+            for path in ["/api/v1/orders", "/api/v1/cart/items"] {
+                let routes = |config: &mut actix_web::web::ServiceConfig| {
+                    let described = Operation::part_of_a_page;
+                    config
+                        .service(resource("/orders").post_once(Who::Customer, Guarded::Checkout, placed, described()))
+                        .service(resource("/cart/items").post(Who::Customer, added, described()));
+                };
+                let shell = Shell { writes: Arc::clone(&writes), ..shell() };
+                let request = TestRequest::post().uri(path).insert_header(bearer(token));
+                let answer = send_on(shell, |_| {}, routes, request).await;
+                assert_eq!(answer.header("retry-after"), if answer.status == 503 { "1" } else { "" });
+                statuses.push(answer.status);
+            }
+            statuses
+        };
+        let all_but_one = writes.checkouts.try_acquire_many(511).unwrap();
+        assert_eq!(statuses("customer").await, [201, 200], "each gives its place back");
+        let the_last = writes.checkouts.try_acquire().unwrap();
+        assert_eq!(statuses("customer").await, [503, 200]);
+        assert_eq!(statuses("forged").await, [503, 401]);
+        drop((the_last, all_but_one));
+        assert_eq!(statuses("customer").await, [201, 200]);
     }
 }

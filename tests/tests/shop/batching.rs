@@ -41,6 +41,27 @@ async fn orders_that_come_at_once_share_transactions_and_one_that_comes_alone_ha
     shop.close().await;
 }
 
+/// Whoever comes to order does not wait for a connection behind all who only come.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_customers_who_come_at_once_are_recognised_together() {
+    let shop = TestShop::open().await;
+    let customers = shop.customers(100).await;
+    let counted = async |what: &str| {
+        let page = shop.anonymous.try_health("/metrics").await.unwrap().expect(200).text;
+        let sample = format!("{what}{{lane=\"look_up_session\"}} ");
+        page.lines().find_map(|line| line.strip_prefix(&sample)?.parse::<f64>().ok()).unwrap_or_default()
+    };
+    // By then it is no longer taken for granted that they are logged in.
+    tokio::time::sleep(Duration::from_millis(2_100)).await;
+    let before = (counted("ironcart_batches_total").await, counted("ironcart_batched_commands_total").await);
+    join_all(customers.iter().map(Customer::looks_into_cart)).await;
+    let after = (counted("ironcart_batches_total").await, counted("ironcart_batched_commands_total").await);
+    let (batches, looked_up) = (after.0 - before.0, after.1 - before.1);
+    assert_eq!(looked_up, 100.0);
+    assert!(batches < 70.0, "100 sessions were looked up by {batches} statements");
+    shop.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn units_that_are_put_into_one_cart_at_once_add_up() {
     let shop = TestShop::open().await;

@@ -45,15 +45,15 @@ diesel::define_sql_function! { fn nextval(sequence: diesel::sql_types::Text) -> 
 #[tokio::test]
 async fn a_prepared_statement_does_not_overtake_one_that_is_still_prepared() {
     let database = one_connection().await;
-    database.run_sql("CREATE SEQUENCE turns").await.unwrap();
+    database.run_sql("CREATE SEQUENCE arrivals").await.unwrap();
     let connection = database.pool.get().await.unwrap();
     let (mut a, mut b, mut c) = (&*connection, &*connection, &*connection);
     // Kept by the driver: from now on it is sent at once.
-    let prepared = || diesel::select(nextval("turns"));
+    let prepared = || diesel::select(nextval("arrivals"));
     prepared().get_result::<i64>(&mut a).await.unwrap();
     for number in 0..50 {
         // Prepared anew each time.
-        let unknown = |name: &str| sql_query(format!("SELECT nextval('turns') AS turn, {number} AS {name}"));
+        let unknown = |name: &str| sql_query(format!("SELECT nextval('arrivals') AS turn, {number} AS {name}"));
         let (first, second, third) = try_join!(
             biased;
             unknown("first").get_result::<Turn>(&mut a),

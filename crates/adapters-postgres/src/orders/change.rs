@@ -113,8 +113,7 @@ impl BatchedWork for Expiring {
     ) -> QueryResult<Vec<Result<Expired, StoreError>>> {
         let ids = column(commands, |command| command.order_id);
         let orders = column(&ids, |id| id.uuid());
-        let (stock, locked) =
-            try_join!(biased; lock_products_of(connection, &ids), lock_orders(connection, &orders))?;
+        let (stock, locked) = try_join!(biased; lock_products_of(connection, &ids), lock_orders(connection, &orders))?;
         let mut now = locked.clone();
         // Nothing where an order is not there, or was decided on already for another command of this batch.
         let decide =
