@@ -86,6 +86,9 @@ pub(crate) struct Load {
     pub(crate) seconds: u64,
 }
 
+/// Beyond what is asked for, since pgbench does not always tell of its last second.
+pub(crate) const SPARE_SECONDS: u64 = 1;
+
 impl Pgbench {
     /// Finds the program.
     pub(crate) fn new(server: &Server, folder: &Path) -> Step<Self> {
@@ -110,7 +113,8 @@ impl Pgbench {
         command.env("PGOPTIONS", "-c plan_cache_mode=force_generic_plan");
         command.args(["--no-vacuum", "--protocol", "prepared", "--host", "127.0.0.1", "--username", "ironcart"]);
         command.args(["--port", &server.port().to_string(), "--client", &load.clients.to_string()]);
-        let seconds = (load.warm_up_seconds + load.seconds).to_string();
+        let counted = load.seconds + SPARE_SECONDS;
+        let seconds = (load.warm_up_seconds + counted).to_string();
         command.args(["--jobs", &load.clients.min(2).to_string(), "--time", &seconds, "--progress", "1"]);
         let numbers = [
             ("n", 0),
@@ -141,7 +145,7 @@ impl Pgbench {
         let settled = usize::try_from(load.warm_up_seconds).unwrap_or_default();
         let told = told.and_then(|told| Some((told.rate_from(settled)?, told.units)));
         let (rate, units) = told.ok_or_else(|| StepFailed::new("pgbench", said))?;
-        let postgres_cpu_ms = ratio(spent * 1_000.0, rate * float(load.seconds)).unwrap_or_default();
+        let postgres_cpu_ms = ratio(spent * 1_000.0, rate * float(counted)).unwrap_or_default();
         Ok(LimitRun { rate, units, postgres_cpu_ms })
     }
 }
@@ -178,7 +182,7 @@ impl Told {
         })
     }
 
-    /// The rate from a second on; the run's last second may not be told of.
+    /// The rate from a second on.
     fn rate_from(&self, second: usize) -> Option<f64> {
         let rates = self.rates.get(second..).filter(|rates| !rates.is_empty())?;
         Some(rates.iter().sum::<f64>() / float(rates.len() as u64))

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 use serde::Serialize;
 
-use crate::limit::{self, Script};
+use crate::limit::{self, SPARE_SECONDS, Script};
 use crate::load::float;
 use crate::stock::{ACCOUNTS, CUSTOMERS};
 
@@ -214,18 +214,19 @@ impl Plan {
         /// A database, a start of the app, the checks in the end.
         const CELL: f64 = 2.0;
         /// Orders that are placed, or cancelled by the sweep, in a second.
-        const ORDERS: f64 = 500.0;
+        const ORDERS: f64 = 1_000.0;
 
         let cell = |(kind, connections): (Kind, usize)| {
             let window = float(self.seconds_of(kind));
             let warm_up = float(self.warm_up_seconds(connections));
+            let spare = float(SPARE_SECONDS);
             let forms = float(self.forms(kind, connections).iter().flatten().count() as u64);
             let preparation = match kind {
                 Kind::Webhook => float(events_for(connections, self.seconds_of(kind))) / ORDERS,
                 Kind::Order => 0.5,
                 _ => 0.1,
             };
-            CELL + self.warm_up.as_secs_f64() + float(self.rounds) * (preparation + window + forms * (window + warm_up))
+            CELL + self.warm_up.as_secs_f64() + float(self.rounds) * (preparation + window + forms * (window + warm_up + spare))
         };
         let mut seconds = SET_UP + self.cells().map(cell).sum::<f64>();
         if self.kinds.contains(&Kind::Sweep) {
@@ -238,7 +239,7 @@ impl Plan {
     }
 }
 
-/// More events than a window can take in.
+/// The events of a window; one that takes them all in sooner ends sooner.
 pub(crate) const fn events_for(connections: usize, seconds: u64) -> u64 {
     seconds * if connections == 1 { 700 } else { 2_000 }
 }

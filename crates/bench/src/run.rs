@@ -10,7 +10,7 @@ use crate::error::{During as _, Step, StepFailed};
 use crate::figures::{
     Baseline, Cell, Figures, Limit, Machine, Overload, Percentiles, Spread, mebibytes, ms_per_unit, ratio,
 };
-use crate::limit::{LimitRun, Load, Pgbench};
+use crate::limit::{LimitRun, Load, Pgbench, SPARE_SECONDS};
 use crate::load::{Connection, Errors, Latencies, Pool, Window, closed, float};
 use crate::plan::{Kind, MOST_LIMIT_CLIENTS, Plan, events_for};
 use crate::postgres::{Database, Server};
@@ -206,7 +206,7 @@ impl Bench {
             let Some(scripts) = scripts else { continue };
             if kind == Kind::Webhook {
                 // Clients are not equally fast.
-                let each = events_for(clients, seconds + warm_up_seconds) * 2 / clients as u64;
+                let each = events_for(clients, seconds + warm_up_seconds + SPARE_SECONDS) * 2 / clients as u64;
                 self.pgbench.prepare_payments(database, clients, each).await?;
             } else {
                 bring_carts(kind, database).await?;
