@@ -18,6 +18,8 @@ pub(crate) struct Figures {
     pub(crate) overload: Option<Overload>,
     pub(crate) baseline: Option<Baseline>,
     pub(crate) targets: Vec<Verdict>,
+    /// Why cells are missing.
+    pub(crate) failures: Vec<String>,
     pub(crate) took_seconds: f64,
 }
 

@@ -97,7 +97,11 @@ async fn measure(cli: &Cli) -> Step<()> {
     let figures = bench.run(&plan).await?;
     progress(&format!("the stand-in for Stripe answered {} requests", bench.stripe.answered()));
     bench.server.stop().await?;
-    write(&out, &figures)
+    write(&out, &figures)?;
+    match figures.failures.first() {
+        None => Ok(()),
+        Some(failure) => Err(StepFailed::new("measuring all cells", failure.clone())),
+    }
 }
 
 fn plan_of(cli: &Cli) -> Plan {

@@ -25,6 +25,9 @@ pub(crate) fn markdown(figures: &Figures) -> String {
     text.push_str(HEAD);
     figures.cells.iter().for_each(|cell| row(&mut text, cell));
     text.push_str(LEGEND);
+    for failure in &figures.failures {
+        let _ = writeln!(text, "\nNot measured: {failure}");
+    }
     if let Some(overload) = &figures.overload {
         let _ = writeln!(
             text,

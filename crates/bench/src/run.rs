@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use crate::cpu;
@@ -35,7 +36,7 @@ pub(crate) struct Bench {
     /// Another binary, if ours is compared with one.
     pub(crate) baseline: Option<PathBuf>,
     pub(crate) pgbench: Pgbench,
-    pub(crate) tokens: Vec<String>,
+    pub(crate) tokens: Rc<Vec<String>>,
     pub(crate) stripe: StripeStandIn,
 }
 
@@ -72,9 +73,18 @@ impl Bench {
     /// Measures all that is planned.
     pub(crate) async fn run(&mut self, plan: &Plan) -> Step<Figures> {
         let begun = Instant::now();
-        let mut cells: Vec<Cell> = Vec::new();
+        let (mut cells, mut failures) = (Vec::<Cell>::new(), Vec::new());
         for (kind, connections) in plan.cells().collect::<Vec<_>>() {
-            let mut cell = self.cell(plan, kind, connections).await?;
+            // What the others gave is worth more than the minutes until it is mended.
+            let mut cell = match self.cell(plan, kind, connections).await {
+                Ok(cell) => cell,
+                Err(failed) => {
+                    let failure = format!("{} at {connections}: {failed}", kind.name());
+                    progress(&format!("error: {failure}"));
+                    failures.push(failure);
+                    continue;
+                }
+            };
             if cell.limit.is_none() {
                 let most = cells.iter().rev().find(|other| other.scenario == kind && other.limit.is_some());
                 cell.limit = most.and_then(|other| other.limit.clone());
@@ -97,7 +107,7 @@ impl Bench {
         };
         let machine = Machine::describe(self.server.description().await?);
         let (plan, took_seconds) = (plan.clone(), begun.elapsed().as_secs_f64());
-        let mut figures = Figures { machine, plan, cells, overload, baseline, targets: Vec::new(), took_seconds };
+        let mut figures = Figures { machine, plan, cells, overload, baseline, targets: Vec::new(), failures, took_seconds };
         figures.targets = verdicts(&figures);
         Ok(figures)
     }
@@ -106,7 +116,7 @@ impl Bench {
         progress(&format!("{} at {connections} ...", kind.name()));
         let database = self.server.fresh().await?;
         let shop = self.shop.start(&database.url, &[]).await?;
-        let tokens = std::mem::take(&mut self.tokens);
+        let tokens = Rc::clone(&self.tokens);
         let people = People::new(&tokens, usize::try_from(kind.customers()).unwrap_or(tokens.len()));
         let mut pool = Pool::new(shop.address);
         let mut rounds = Rounds::default();
@@ -125,7 +135,6 @@ impl Bench {
         if !cell.errors.is_empty() {
             shop.complaints().iter().for_each(|line| progress(&format!("  the app said: {line}")));
         }
-        self.tokens = tokens;
         drop(pool);
         shop.stop().await?;
         self.server.retire(database);
@@ -438,6 +447,6 @@ pub(crate) async fn set_up(
     let shop = ShopConfig { program, folder: folder.to_owned(), stripe: stripe.address };
     progress("filling the database ...");
     stock::fill(&server, &shop).await?;
-    let tokens = stock::access_tokens()?;
+    let tokens = Rc::new(stock::access_tokens()?);
     Ok(Bench { server, shop, baseline, pgbench, tokens, stripe })
 }

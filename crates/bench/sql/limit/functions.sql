@@ -64,7 +64,7 @@ BEGIN
     UPDATE products SET stock = stock - line.quantity FROM unnest(wanted, quantities) AS line (product_id, quantity)
     WHERE id = line.product_id;
     INSERT INTO stock_movements (id, product_id, delta, stock_after, reason, order_id, actor_id, created_at)
-    SELECT ('00000000000' || 4 + line.position || '7000' || number)::uuid, line.product_id, -line.quantity,
+    SELECT ('0000000000' || 40 + line.position || '7000' || number)::uuid, line.product_id, -line.quantity,
            line.stock - line.quantity, 'order placed', placed, customer, now()
     FROM unnest(wanted, stocks, quantities) WITH ORDINALITY AS line (product_id, stock, quantity, position);
     DELETE FROM cart_items WHERE user_id = customer;

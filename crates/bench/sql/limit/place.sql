@@ -33,7 +33,7 @@ VALUES (('0000000000047000' || :id)::uuid, ('0000000000047000' || :id)::uuid, 0,
 UPDATE products SET stock = stock - line.quantity FROM unnest(:products::uuid[], :quantities::int[])
        AS line (product_id, quantity) WHERE id = line.product_id;
 INSERT INTO stock_movements (id, product_id, delta, stock_after, reason, order_id, actor_id, created_at)
-SELECT ('00000000000' || 4 + position || '7000' || :id)::uuid, product_id, -quantity, stock - quantity, 'order placed',
+SELECT ('0000000000' || 40 + position || '7000' || :id)::uuid, product_id, -quantity, stock - quantity, 'order placed',
        ('0000000000047000' || :id)::uuid, ('0000000000027000' || :customer)::uuid, now()
 FROM unnest(:products::uuid[], :stocks::bigint[], :quantities::int[]) WITH ORDINALITY
      AS line (product_id, stock, quantity, position);
