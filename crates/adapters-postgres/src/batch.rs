@@ -19,7 +19,7 @@ use domain::store::StoreError;
 use futures_util::FutureExt as _;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinSet;
+use tokio::task::{Id, JoinSet};
 use tokio::time::sleep;
 use tracing::{Instrument as _, Span};
 
@@ -168,14 +168,27 @@ async fn work_off<W: BatchedWork, T: Transactions<W>>(worker: Arc<Worker<W, T>>,
     while gather(&mut queue, &mut waiting).await {
         let batch = next_batch(&mut waiting);
         let span = span_of(&batch);
-        under_way.spawn(Arc::clone(&worker).run_batch(batch).instrument(span));
-        tokio::select! {
-            _ = under_way.join_next() => {}
-            () = sleep(PATIENCE), if under_way.len() < MAX_AT_ONCE => {}
-        }
+        let newest = under_way.spawn(Arc::clone(&worker).run_batch(batch).instrument(span)).id();
+        wait_for(newest, &mut under_way).await;
     }
     // The last to ask are answered, too.
     while under_way.join_next().await.is_some() {}
+}
+
+/// Gives the newest batch the lane for itself until it has ended or lost patience. The end of an older one begins no
+/// other: several at once wait for the same rows, so that all of them would stay slow for ever.
+async fn wait_for(newest: Id, under_way: &mut JoinSet<()>) {
+    let patience = sleep(PATIENCE);
+    tokio::pin!(patience);
+    loop {
+        tokio::select! {
+            ended = under_way.join_next_with_id() => match ended {
+                Some(Ok((id, ()))) if id != newest => {}
+                _ => return,
+            },
+            () = &mut patience, if under_way.len() < MAX_AT_ONCE => return,
+        }
+    }
 }
 
 /// Waits for a command if none waits already, and takes what has come beside it; `false` when nobody can come any
@@ -543,6 +556,30 @@ mod tests {
         }
         assert_eq!(gate.batches().len(), MAX_AT_ONCE);
         gate.permits.add_permits(10_000);
+        assert!(join_all(asked).await.into_iter().all(|outcome| outcome.unwrap().is_ok()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_slow_for_a_moment_does_not_stay_many_batches() {
+        let gate = Gate::closed();
+        let lane = gate.lane::<true>();
+        let mut asked = Vec::new();
+        for number in 0..3 {
+            asked.push(tokio::spawn(asks(lane.clone(), number)));
+            sleep(PATIENCE * 2).await;
+        }
+        assert_eq!(gate.batches().len(), 3, "they overtake each other");
+        asked.push(tokio::spawn(asks(lane.clone(), 3)));
+        settle().await;
+        assert_eq!(gate.batches().len(), 4);
+        asked.push(tokio::spawn(asks(lane.clone(), 4)));
+        // The three slow ones end; the fourth has the lane for itself, for as long as it may.
+        gate.permits.add_permits(3);
+        settle().await;
+        assert_eq!(gate.batches().len(), 4, "the fifth waits");
+        sleep(PATIENCE * 2).await;
+        assert_eq!(gate.batches().len(), 5);
+        gate.permits.add_permits(10);
         assert!(join_all(asked).await.into_iter().all(|outcome| outcome.unwrap().is_ok()));
     }
 

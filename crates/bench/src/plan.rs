@@ -212,7 +212,7 @@ impl Plan {
         /// A server is made and filled.
         const SET_UP: f64 = 6.0;
         /// A database, a start of the app, the checks in the end.
-        const CELL: f64 = 2.0;
+        const CELL: f64 = 1.5;
         /// Orders that are placed, or cancelled by the sweep, in a second.
         const ORDERS: f64 = 1_000.0;
 

@@ -20,7 +20,7 @@ use crate::scenarios::{
     Carts, Checkouts, Details, Flash, Lists, Logins, Mixed, Orders, Payments, PendingOrders, People, overload, sweep,
 };
 use crate::shop::{Shop, ShopConfig};
-use crate::stock::{self, empty_carts, fill_carts};
+use crate::stock::{self, ACCOUNTS, empty_carts, fill_carts};
 use crate::stripe::StripeStandIn;
 use crate::targets::verdicts;
 
@@ -305,7 +305,9 @@ impl Bench {
         let database = self.server.fresh().await?;
         let shop = self.shop.start(&database.url, &[]).await?;
         fill_carts(&database).await?;
-        let length = Duration::from_secs(plan.overload_seconds);
+        // No longer than there are customers who have not ordered yet.
+        let enough = Duration::from_secs_f64(float(ACCOUNTS) * 0.9 / peak.max(1.0));
+        let length = Duration::from_secs(plan.overload_seconds).min(enough);
         let seen = overload::overload(shop.address, &self.tokens, offered, length).await;
         let accepted_per_second = ratio(float(seen.accepted_in_time), seen.elapsed.as_secs_f64()).unwrap_or_default();
         let overload = Overload {
