@@ -71,7 +71,8 @@ run_as() {
         "$venv/bin/schemathesis" --config-file "$here/schemathesis.toml" run "$shop_address/openapi.json" \
         --checks all --max-examples "$examples" --seed "$seed" --no-color) || failures=$((failures + 1))
     say "Whether all operations were tried as $1"
-    "$venv/bin/python" "$here/answers.py" "$root/docs/openapi.json" "$answers" "$1" || failures=$((failures + 1))
+    "$venv/bin/python" "$here/answers.py" "$root/docs/openapi.json" "$answers" "$1" "$examples" ||
+        failures=$((failures + 1))
     if [[ -n $2 ]] && ! curl --silent --fail --output /dev/null --max-time 30 "$shop_address/api/v1/users/me" \
         --header "Authorization: Bearer $2"; then
         printf 'The session ended on the way, so what came after was tried as nobody.\n'

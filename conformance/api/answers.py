@@ -1,8 +1,9 @@
 """Counts what each operation answered, and tells whether all of them were really tried.
 
-    answers.py <openapi.json> <counts> nobody|customer|admin
+    answers.py <openapi.json> <counts> nobody|customer|admin <examples per operation>
 
-An operation is tried if it did its work (2xx or 3xx) for whoever may use it, and was refused (401, 403) for all others.
+An operation is tried if it was asked often enough, did its work (2xx or 3xx) for whoever may use it, and was refused
+(401, 403) for all others.
 """
 
 import atexit
@@ -31,16 +32,24 @@ def may_use(operation, role):
     return not last.startswith("For ") or (ROLES[role] or "nobody") in last
 
 
-def complaints(document, counts, role):
+def takes_nothing(operation):
+    """Then there is but one way to ask."""
+    return not (operation.get("parameters") or operation.get("requestBody") or operation["security"])
+
+
+def complaints(document, counts, role, examples):
     for path, item in document["paths"].items():
         if path == "/openapi.json":
             # Schemathesis begins with it, and leaves it at that.
             continue
         for method, operation in item.items():
             label = f"{method.upper()} {path}"
+            times = sum(counts.get(label, {}).values())
             statuses = {int(status) for status in counts.get(label, {})}
             worked = any(200 <= status < 400 for status in statuses)
             refusal = 401 if role == "nobody" else 403
+            if times < examples and not takes_nothing(operation):
+                yield f"{label} was asked {times} times"
             if may_use(operation, role) and not worked:
                 yield f"{label} never worked: {sorted(statuses)}"
             elif not may_use(operation, role) and (worked or refusal not in statuses):
@@ -49,7 +58,7 @@ def complaints(document, counts, role):
 
 if __name__ == "__main__":
     document, counts = (json.loads(Path(name).read_text()) for name in sys.argv[1:3])
-    wrong = list(complaints(document, counts, sys.argv[3]))
+    wrong = list(complaints(document, counts, sys.argv[3], int(sys.argv[4])))
     for label in sorted(counts):
         answered = ", ".join(f"{times} x {status}" for status, times in sorted(counts[label].items()))
         print(f"  {label}: {answered}")

@@ -119,7 +119,7 @@ def fill_in(label, body):
             if body.get("newPassword") != SHOP.password:
                 body["oldPassword"] = SHOP.password
         case "POST /api/v1/cart/items" if is_id(body.get("productId")):
-            body["productId"] = SHOP.product()
+            body["productId"] = SHOP.product() or body["productId"]
         case "POST /api/v1/orders":
             SHOP.fill_cart()
             if is_money(body.get("expectedTotal")):

@@ -66,7 +66,7 @@ class Shop:
         return self.choice.choice(ids) if ids else None
 
     def product(self):
-        return self.choice.choice(self.ids_in(PRODUCTS[0]))
+        return self.id_for("GET /api/v1/products", 0)
 
     def fill_cart(self):
         if self.is_customer:
