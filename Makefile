@@ -9,7 +9,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 # In CI a run that hides failures behind the first one is of no use either; only its output is shorter.
 NEXTEST_PROFILE := $(if $(CI),ci,default)
 
-.PHONY: help run test test-long bench bench-quick bench-growth check arch alerts deny fmt lint migrate demo openapi api-check client-check guide-check conformance cargo nextest cargo-deny
+.PHONY: help run test test-long bench bench-quick bench-growth check arch alerts deny fmt lint migrate demo openapi api-check client-check docs-check guide-check conformance cargo nextest cargo-deny
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-13s %s\n", $$1, $$2 }'
@@ -74,6 +74,9 @@ api-check: cargo ## Hold the API to docs/openapi.json: lint, examples, Schemathe
 
 client-check: cargo ## Generate a TypeScript client and let it buy something (needs npm and the network)
 	conformance/client.sh
+
+docs-check: cargo ## Click through a purchase on /docs (needs Chromium, npm and the network)
+	conformance/docs.sh
 
 guide-check: cargo ## Run every command of docs/API.md (needs jq)
 	conformance/guide.sh
