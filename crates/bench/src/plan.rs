@@ -226,7 +226,8 @@ impl Plan {
                 Kind::Order => 0.5,
                 _ => 0.1,
             };
-            CELL + self.warm_up.as_secs_f64() + float(self.rounds) * (preparation + window + forms * (window + warm_up + spare))
+            CELL + self.warm_up.as_secs_f64()
+                + float(self.rounds) * (preparation + window + forms * (window + warm_up + spare))
         };
         let mut seconds = SET_UP + self.cells().map(cell).sum::<f64>();
         if self.kinds.contains(&Kind::Sweep) {
