@@ -17,6 +17,7 @@ use diesel::result::Error;
 use diesel_async::AsyncPgConnection;
 use domain::store::StoreError;
 use futures_util::FutureExt as _;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{Id, JoinSet};
@@ -127,16 +128,16 @@ impl<W: BatchedWork> Clone for Lane<W> {
 impl<W: BatchedWork> Lane<W> {
     /// Opens a lane on the runtime of the pool.
     pub(crate) fn open(pool: PgPool, work: W) -> Self {
-        let runtime = pool.runtime().clone();
-        let (lane, worked_off) = Self::on(pool, work);
-        runtime.spawn(worked_off);
-        lane
+        Self::spawn(&pool.runtime().clone(), pool, work)
     }
 
     /// The same for work that only reads, by one statement, and so needs no transaction.
     pub(crate) fn open_for_reads(pool: PgPool, work: W) -> Self {
-        let runtime = pool.runtime().clone();
-        let (lane, worked_off) = Self::on(Statements(pool), work);
+        Self::spawn(&pool.runtime().clone(), Statements(pool), work)
+    }
+
+    fn spawn(runtime: &Handle, transactions: impl Transactions<W>, work: W) -> Self {
+        let (lane, worked_off) = Self::on(transactions, work);
         runtime.spawn(worked_off);
         lane
     }

@@ -71,6 +71,7 @@ impl PgPool {
             .max_size(config.max_connections)
             .connection_timeout(config.acquire_timeout)
             .test_on_check_out(true)
+            // The server process that worked last still has its plans and rows in the processor's cache.
             .queue_strategy(bb8::QueueStrategy::Lifo)
             .error_sink(Box::new(LogFailedConnections))
             .build_unchecked(Connections { url: config.url, limits, runtime: runtime.clone() });

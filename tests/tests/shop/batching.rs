@@ -117,6 +117,30 @@ async fn customers_who_are_locked_by_somebody_else_hold_nobody_up() {
     shop.close().await;
 }
 
+/// The lock and the counts share a round trip, in this order (DECISIONS, 11).
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_fraud_rules_look_at_is_counted_when_the_lock_is_held_and_not_before() {
+    let shop = TestShop::open().await;
+    let mug = shop.sells("Mug", "10.00", 100).await;
+    let customer = shop.customer().await;
+    let paid_meanwhile = customer.orders(&[(&mug, 1)]).await;
+    for _ in 0..4 {
+        let _pending = customer.orders_to_pay_later(&mug, 1).await;
+    }
+    let _filled = customer.adds(&mug, 1).await.expect(200);
+    let id = customer.http.get("/users/me").await.expect(200).json()["id"].as_str().unwrap().to_owned();
+    let hold = RowHold::take(&shop.database, &format!("SELECT id AS t FROM users WHERE id = '{id}'")).await;
+    let buyer = customer.clone();
+    let sixth = tokio::spawn(async move { pay_later(&buyer).await });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(!sixth.is_finished(), "it waits for the customer, who has five pending orders");
+    customer.pays(&paid_meanwhile).await;
+    shop.reaches(&paid_meanwhile, "PAID COMPLETED").await;
+    hold.release().await;
+    let _placed = sixth.await.unwrap().expect(201);
+    shop.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_order_that_the_database_refuses_fails_alone() {
     let shop = TestShop::open().await;
